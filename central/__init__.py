@@ -1,0 +1,1 @@
+"""The central server: people, memberships, passages, and the way to Mywellness."""

@@ -1,0 +1,1 @@
+"""Subscriptions, their dates and freezes."""

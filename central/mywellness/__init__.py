@@ -1,0 +1,1 @@
+"""Everything between us and Mywellness: who is sent, what is sent, how, and a sandbox to try it on."""
