@@ -1,0 +1,1 @@
+"""What both sides speak: identities, rules and messages, without any input or output."""
