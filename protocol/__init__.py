@@ -1,1 +1,8 @@
-"""What both sides speak: identities, rules and messages, without any input or output."""
+"""What both sides must agree on: a change in here is a change of the agreement between edge and central.
+
+Standard library and pydantic only, no input or output. `VERSION` travels in every message as `v`.
+"""
+
+from typing import Final
+
+VERSION: Final = 1
