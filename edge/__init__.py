@@ -1,0 +1,1 @@
+"""The device at the door."""
