@@ -1,0 +1,1 @@
+"""Installation, demonstration and the tools of the checkout."""
