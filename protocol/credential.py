@@ -9,8 +9,7 @@ import unicodedata
 from enum import StrEnum
 from typing import NamedTuple, Self, assert_never
 
-from protocol.wiegand import LAYOUTS, WiegandFormat
-from protocol.wiegand import fields as wiegand_fields
+from protocol.wiegand import LAYOUTS, WiegandFormat, fields as wiegand_fields
 
 __all__ = [
     "CardFormat",
@@ -110,8 +109,9 @@ class Credential(NamedTuple):
         try:
             kind = Kind(head)
         except ValueError as fault:
-            msg = f"credential lacks a known kind; write it as kind:value with one of {', '.join(Kind)}"
-            raise CredentialError(msg) from fault
+            raise CredentialError(
+                f"credential lacks a known kind; write it as kind:value with one of {', '.join(Kind)}"
+            ) from fault
         return cls(kind, _canonical_value(kind, value))
 
 
@@ -149,8 +149,9 @@ def from_import(text: str, *, prefix: str = "") -> Credential:
 def from_em4100(data: bytes) -> Credential:
     """Return the credential of an EM4100 tag from its five bytes, version byte first."""
     if len(data) != EM4100_BYTES:
-        msg = f"an EM4100 tag has {EM4100_BYTES} bytes, got {len(data)}; check the reader type in the settings"
-        raise CredentialError(msg)
+        raise CredentialError(
+            f"an EM4100 tag has {EM4100_BYTES} bytes, got {len(data)}; check the reader type in the settings"
+        )
     return Credential(Kind.EM40, data.hex().upper())
 
 
@@ -187,8 +188,7 @@ def _from_number(number: int) -> Credential:
         return Credential(Kind.UID, f"{number:014X}")
     if number < UID10_LIMIT:
         return Credential(Kind.UID, f"{number:020X}")
-    msg = "card number is longer than ten bytes; check the card format set for this reader"
-    raise CredentialError(msg)
+    raise CredentialError("card number is longer than ten bytes; check the card format set for this reader")
 
 
 def _least_byte_first(digits: str) -> int:
@@ -200,18 +200,19 @@ def _matching(pattern: re.Pattern[str], text: str, wanted: str) -> str:
     if pattern.fullmatch(text):
         return text
     found = "nothing" if not text else f"{len(text)} characters that are not"
-    msg = f"card number needs {wanted}, got {found}; check the card format and prefix of the reader or import"
-    raise CredentialError(msg)
+    raise CredentialError(
+        f"card number needs {wanted}, got {found}; check the card format and prefix of the reader or import"
+    )
 
 
 def _plain_text(text: str) -> str:
     """Return ``text`` unchanged if it can be stored and shown: no control characters, no lone surrogates."""
     if not text.strip() or len(text) > TEXT_LIMIT:
-        msg = f"code has {len(text)} characters, needs 1 to {TEXT_LIMIT} that are not all blank; scan it again"
-        raise CredentialError(msg)
+        raise CredentialError(
+            f"code has {len(text)} characters, needs 1 to {TEXT_LIMIT} that are not all blank; scan it again"
+        )
     if any(unicodedata.category(char) in {"Cc", "Cs"} for char in text):
-        msg = "code holds control characters; check the scanner's terminator and prefix settings"
-        raise CredentialError(msg)
+        raise CredentialError("code holds control characters; check the scanner's terminator and prefix settings")
     return text
 
 
@@ -224,26 +225,30 @@ def _canonical_value(kind: Kind, value: str) -> str:
         case Kind.UID:
             digits = _matching(_HEX_UID, value.upper(), "14 or 20 hex digits")
             return _same(_from_number(int(digits, 16)), Credential(kind, digits))
-        case Kind.W34 if _HEX8.fullmatch(value.upper()):
-            return value.upper()
-        case Kind.W26:
-            return _facility_card(value, WiegandFormat.H10301)
-        case Kind.W34:
-            return _facility_card(value, WiegandFormat.H10306)
-        case Kind.W37 if "-" in value:
-            return _facility_card(value, WiegandFormat.H10304)
-        case Kind.W37:
-            digits = _matching(_CARD_ONLY, value, "decimal digits")
-            return str(_within(int(digits), LAYOUTS[WiegandFormat.H10302].card.width))
+        case Kind.W26 | Kind.W34 | Kind.W37:
+            return _wiegand_value(kind, value)
         case _:
             assert_never(kind)
+
+
+def _wiegand_value(kind: Kind, value: str) -> str:
+    if kind is Kind.W26:
+        return _facility_card(value, WiegandFormat.H10301)
+    if kind is Kind.W34:
+        digits = value.upper()
+        return digits if _HEX8.fullmatch(digits) else _facility_card(value, WiegandFormat.H10306)
+    if "-" in value:
+        return _facility_card(value, WiegandFormat.H10304)
+    card = int(_matching(_CARD_ONLY, value, "decimal digits"))
+    return str(_within(card, LAYOUTS[WiegandFormat.H10302].card.width))
 
 
 def _same(proper: Credential, given: Credential) -> str:
     """Refuse a second spelling of a card: one card has one canonical form."""
     if proper != given:
-        msg = f"this number is written as {proper.kind.value} with {len(proper.value)} digits; drop the leading zeros"
-        raise CredentialError(msg)
+        raise CredentialError(
+            f"this number is written as {proper.kind.value} with {len(proper.value)} digits; drop the leading zeros"
+        )
     return given.value
 
 
@@ -251,14 +256,12 @@ def _facility_card(value: str, fmt: WiegandFormat) -> str:
     parts = _FACILITY_CARD.fullmatch(value)
     layout = LAYOUTS[fmt]
     if not parts or layout.facility is None:
-        msg = f"{fmt} needs facility-card in decimal, such as 99-59822"
-        raise CredentialError(msg)
+        raise CredentialError(f"{fmt} needs facility-card in decimal, such as 99-59822")
     facility = _within(int(parts[1]), layout.facility.width)
     return f"{facility}-{_within(int(parts[2]), layout.card.width)}"
 
 
 def _within(number: int, width: int) -> int:
     if number >= 1 << width:
-        msg = f"number does not fit in {width} bits; check the Wiegand format of the card"
-        raise CredentialError(msg)
+        raise CredentialError(f"number does not fit in {width} bits; check the Wiegand format of the card")
     return number

@@ -71,7 +71,7 @@ class Passage(Strict):
     """Of the access list that decided (A-47)."""
     offline: bool
     opened_first: bool = False
-    """The lane opened before the disk answered (rulings 10)."""
+    """The lane is set to open before it records (targets P2)."""
 
 
 class Outcome(Strict):
@@ -83,6 +83,15 @@ class Outcome(Strict):
     of: int
     """Sequence of the granted passage, same epoch."""
     passed: bool
+
+
+class OpenedFirst(Strict):
+    """The disk had not answered in time, so the lane opened before its passage was committed (rulings 10)."""
+
+    type: Literal["opened_first"] = "opened_first"
+    stamp: Stamp
+    of: int
+    """Sequence of the granted passage, same epoch."""
 
 
 class ReaderChange(Strict):
@@ -105,8 +114,8 @@ class RemoteOpen(Strict):
     """Id of the command."""
 
 
-Body = Annotated[Passage | Outcome | ReaderChange | RemoteOpen, Field(discriminator="type")]
-BODY: Final[TypeAdapter[Passage | Outcome | ReaderChange | RemoteOpen]] = TypeAdapter(Body)
+AnyBody = Passage | Outcome | OpenedFirst | ReaderChange | RemoteOpen
+BODY: Final[TypeAdapter[AnyBody]] = TypeAdapter(Annotated[AnyBody, Field(discriminator="type")])
 
 
 class Entry(Strict):

@@ -67,15 +67,15 @@ def fields(bits: str, fmt: WiegandFormat) -> WiegandFields:
     """
     layout = LAYOUTS[fmt]
     if len(bits) != layout.length or not set(bits) <= {"0", "1"}:
-        msg = f"{fmt} needs {layout.length} bits, got {len(bits)}; check the format set for this reader"
-        raise ValueError(msg)
+        raise ValueError(f"{fmt} needs {layout.length} bits, got {len(bits)}; check the format set for this reader")
     wrong = [
         name
         for name, span, remainder in (("even", layout.even, 0), ("odd", layout.odd, 1))
         if span.of(bits).count("1") % 2 != remainder
     ]
     if wrong:
-        msg = f"{' and '.join(wrong)} parity wrong for {fmt}; present the card again, then check wiring and format"
-        raise ValueError(msg)
+        raise ValueError(
+            f"{' and '.join(wrong)} parity wrong for {fmt}; present the card again, then check wiring and format"
+        )
     facility = int(layout.facility.of(bits), 2) if layout.facility else None
     return WiegandFields(facility, int(layout.card.of(bits), 2))
