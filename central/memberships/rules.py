@@ -1,4 +1,4 @@
-"""What a subscription means on a given day: its end, whether it is active or frozen, and which one Mywellness is told about.
+"""What a subscription means on a day: its end, whether it is active or frozen, which one Mywellness is told about.
 
 The predicates follow the normative table in requirements §0.3. They look alike and differ on purpose: a committed but
 unbilled subscription is active and selected for Mywellness, yet opens no door (entry is decided in `protocol`).
@@ -7,17 +7,14 @@ All dates are calendar days of the site; through-dates and freeze ends are inclu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """A pause of one subscription from `first` to `last`, both included; `last` is None while no end is known (C-16)."""
+    """A pause of one subscription from `first` to `last`, both included; `last` is None while it has no end (C-16)."""
 
     first: date
     last: date | None
@@ -25,8 +22,7 @@ class Freeze:
     def __post_init__(self) -> None:
         """Refuse a freeze that ends before it begins."""
         if self.last is not None and self.last < self.first:
-            msg = f"freeze ends {self.last} before it begins {self.first}; swap the dates"
-            raise ValueError(msg)
+            raise ValueError(f"freeze ends {self.last} before it begins {self.first}; swap the dates")
 
     def covers(self, day: date) -> bool:
         """Say whether the subscription is paused on that day."""
