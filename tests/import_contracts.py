@@ -3,7 +3,7 @@
 Both tolerate modules that do not exist: the rule is written down before the module is.
 """
 
-from typing import Any, cast
+from typing import cast
 
 from grimp import ImportGraph
 from importlinter import Contract, ContractCheck, fields, output
@@ -46,7 +46,7 @@ class OwnStoreContract(Contract):
         return ContractCheck(kept=not broken, metadata={"broken": broken})
 
     def render_broken_contract(self, check: ContractCheck) -> None:
-        metadata = cast("dict[str, Any]", check.metadata)
+        metadata = check.metadata
         for importer, store in metadata["broken"]:
             output.print_error(f"{importer} imports {store}: ask {store.rpartition('.')[0]}.service instead")
 

@@ -1,7 +1,7 @@
 """Our pytest plugin: services that may not be missing, and how a missing one is said.
 
 A test that needs a program of the machine skips with a reason that starts with `MISSING_SERVICE`. With
-`--require-services` (what `./dev test --all` passes) such a skip turns the run red: green then means that all of it ran.
+`--require-services` (what `./dev test --all` passes) such a skip turns the run red: green means that all ran.
 """
 
 from collections import Counter
@@ -30,7 +30,7 @@ class _MissedServices:
 
     def __init__(self, config: pytest.Config) -> None:
         self._missed = config.stash[_missed]
-        self._required: bool = config.getoption("--require-services")
+        self._required = bool(config.getoption("--require-services"))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._count(report)

@@ -83,7 +83,7 @@ class Broker:
         """Start, and return when the port answers. The port stays the same over restarts."""
         self._write_settings()
         with (self.folder / "mosquitto.log").open("ab") as log:
-            command = [self.binary, "-c", self.folder / "mosquitto.conf"]
+            command: list[str | Path] = [self.binary, "-c", self.folder / "mosquitto.conf"]
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         _wait_until(
             lambda: answers(self.port), self._process, what=f"mosquitto on port {self.port}", log=lambda: self.log
@@ -181,28 +181,34 @@ def postgres() -> Iterator[Cluster]:
         if user:
             owner = pwd.getpwnam(user)
             os.chown(folder, owner.pw_uid, owner.pw_gid)
-        run_as = {"user": user, "group": user, "extra_groups": []} if user else {}
+        groups: list[str] | None = [] if user else None
         data = folder / "data"
-        initdb = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
-        made = subprocess.run(initdb, cwd=folder, check=False, capture_output=True, text=True, **run_as)
+        initdb = f"{binaries}/initdb -D {data} -U postgres -A trust -E UTF8 --locale=C -N".split()
+        made = subprocess.run(
+            initdb,
+            cwd=folder,
+            check=False,
+            capture_output=True,
+            text=True,
+            user=user,
+            group=user,
+            extra_groups=groups,
+        )
         if made.returncode != 0:
             msg = f"initdb failed: {made.stderr}"
             raise NotStarted(msg)
-        server = [
-            binaries / "postgres",
-            "-D",
-            data,
-            "-k",
-            folder,
-            "-c",
-            "listen_addresses=",
-            "-c",
-            "shared_buffers=32MB",
-        ]
+        server = f"{binaries}/postgres -D {data} -k {folder} -c listen_addresses= -c shared_buffers=32MB".split()
         log = folder / "postgres.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                server, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **run_as
+                server,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                user=user,
+                group=user,
+                extra_groups=groups,
             )
         cluster = Cluster(folder)
         try:

@@ -61,7 +61,13 @@ def test(arguments: list[str]) -> int:
     services.provide()
     checked = check.run(ROOT, environment.ready(ROOT, Group.TEST))
     rest = [argument for argument in arguments if argument != "--all"]
-    command = [environment.ready(ROOT, Group.TEST), "-m", "pytest", "--require-services", *pytest_arguments(rest)]
+    command: list[str | Path] = [
+        environment.ready(ROOT, Group.TEST),
+        "-m",
+        "pytest",
+        "--require-services",
+        *pytest_arguments(rest),
+    ]
     tested = environment.call(command, ROOT)
     if checked:
         print("dev: the tests are done, but ./dev check is red (see above)", file=sys.stderr)

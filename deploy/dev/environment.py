@@ -127,8 +127,16 @@ def make(root: Path) -> None:
 def fill(root: Path, group: Group) -> str:
     """Install the group's lock file with uv, or with pip where uv cannot be had, and say which it was."""
     wanted = lock_file(root, group)
-    pip = [python_in(root), "-m", "pip", "install", "--quiet", "--require-hashes", "-r"]
-    uv = [root / ".venv" / "bin" / "uv", "pip", "install", "--quiet", "--require-hashes", "-r", wanted]
+    pip: list[str | Path] = [python_in(root), "-m", "pip", "install", "--quiet", "--require-hashes", "-r"]
+    uv: list[str | Path] = [
+        root / ".venv" / "bin" / "uv",
+        "pip",
+        "install",
+        "--quiet",
+        "--require-hashes",
+        "-r",
+        wanted,
+    ]
     if os.environ.get("WELLGATE_INSTALLER") != "pip" and not silent([*pip, root / "requirements" / "uv.txt"], root):
         problem = silent(uv, root)
         if not problem:
