@@ -31,8 +31,7 @@ def wiegand_bits(fmt: WiegandFormat, card: int, *, facility: int = 0) -> str:
     if not 0 <= card < 1 << layout.card.width or not 0 <= facility < 1 << (
         layout.facility.width if layout.facility else 0
     ):
-        msg = f"card or facility number does not fit in {fmt}; choose smaller numbers"
-        raise ValueError(msg)
+        raise ValueError(f"card or facility number does not fit in {fmt}; choose smaller numbers")
     middle = f"{card:0{layout.card.width}b}"
     if layout.facility:
         middle = f"{facility:0{layout.facility.width}b}{middle}"

@@ -45,8 +45,9 @@ class WiegandProfile:
         """Refuse settings that leave open how a frame is read."""
         lengths = [LAYOUTS[fmt].length for fmt in self.formats]
         if not lengths or len(set(lengths)) != len(lengths):
-            msg = f"reader needs one Wiegand format per length, got {', '.join(self.formats) or 'none'}; choose which"
-            raise ValueError(msg)
+            raise ValueError(
+                f"reader needs one Wiegand format per length, got {', '.join(self.formats) or 'none'}; choose which"
+            )
 
 
 class WiegandFramer(Outcome):
