@@ -266,10 +266,14 @@ access_row = sa.Table(
     sa.Column("site", sa.ForeignKey("site.id"), primary_key=True),
     sa.Column("kind", _CODE, primary_key=True),
     sa.Column("id", sa.String(600), primary_key=True),
+    sa.Column("person", _KEY),
     sa.Column("body", sa.Text),
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.Index("ix_access_row_site_revision", "site", "revision"),
+    sa.Index("ix_access_row_site_person", "site", "person"),
 )
+
+# `person` is set on the rows of a person and its credentials; `body` is null where a row is gone, so that deltas can say so.
 
 # --- edges and what they sent -----------------------------------------------------------------------------------------
 
