@@ -76,6 +76,11 @@ def test(arguments: list[str]) -> int:
 
 def pytest_arguments(arguments: list[str]) -> list[str]:
     """Return pytest's arguments: two workers unless the caller looks at one process."""
+    for argument in arguments:
+        path = argument.partition("::")[0]
+        if ("/" in path or path.endswith(".py")) and not path.startswith("-") and not (ROOT / path).exists():
+            msg = f"there is no {path} here"  # pytest's own words get lost between its workers
+            raise Trouble(msg)
     alone = any(argument.split("=")[0] in OPTIONS_THAT_FORBID_WORKERS for argument in arguments)
     return ["-q", *([] if alone else ["-n", "2", "--dist", "loadgroup"]), *arguments]
 

@@ -22,15 +22,15 @@ class Service:
     needed_for: str = "tests"
 
     def find(self) -> Path | None:
-        """Return the program's path, in PATH or where Debian puts it; the newest version first."""
+        """Return the program's path, where Debian puts it or in PATH; the newest version first."""
         for program in self.programs:
-            found = shutil.which(program)
-            if found:
-                return Path(found)
             for folder in self.folders:
                 places = sorted(Path("/").glob(f"{folder.lstrip('/')}/{program}"), key=version_of, reverse=True)
                 if places:
                     return places[0]
+            found = shutil.which(program)
+            if found:
+                return Path(found).resolve()  # its sisters lie beside the real file, not beside a link
         return None
 
 

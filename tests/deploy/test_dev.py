@@ -98,6 +98,11 @@ def test_arguments_for_pytest(given: list[str], passed: list[str]) -> None:
     assert dev.pytest_arguments(given) == passed
 
 
+def test_a_test_file_that_does_not_exist_is_named() -> None:
+    with pytest.raises(Trouble, match=r"there is no tests/no_such\.py here"):
+        dev.pytest_arguments(["tests/no_such.py::test_x"])
+
+
 def test_all_without_root_prints_the_apt_line_for_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "ALL", (services.Service("heron", "heron-server", ("no-such-program",)),))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
