@@ -4,6 +4,7 @@ A framer knows no port and no clock. It stays usable after any input: a malforme
 in ``problems()``, and the next good frame is read as if nothing had been.
 """
 
+from abc import abstractmethod
 from typing import NamedTuple, Protocol
 
 from protocol.credential import Credential
@@ -24,17 +25,22 @@ class Framer(Protocol):
     dropped: int
     """Bytes that belonged to no good frame."""
 
+    @abstractmethod
     def receive(self, data: bytes) -> None:
         """Take in bytes as they came, cut anywhere."""
 
+    @abstractmethod
     def tick(self, now_mono: float) -> None:
         """Say what time it is (monotonic seconds), after all bytes at hand were received."""
 
+    @abstractmethod
     def next_card(self) -> Read | None:
         """Return the oldest card not yet taken, or None for «need more bytes»."""
 
+    @abstractmethod
     def problems(self) -> list[str]:
         """Return the lines for the log since the last call, and forget them."""
 
+    @abstractmethod
     def reset(self) -> None:
         """Forget a half frame, because the port was closed."""

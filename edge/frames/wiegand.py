@@ -69,7 +69,7 @@ class WiegandFramer(Outcome):
         self.keys = 0
 
     def pulse(self, line: int, at_ns: int, seqno: int) -> None:
-        """Take in one pulse; order of arrival does not matter within a frame."""
+        """Take in one pulse; neighbours may come in the wrong order, as the two lines have their own interrupts."""
         self.tick(at_ns)
         if self._next_seqno is not None and seqno < self._next_seqno:
             if at_ns <= self._latest_ns:
@@ -99,6 +99,7 @@ class WiegandFramer(Outcome):
             self._refuse(f"lines closed after {len(self._pulses)} bits; present the card again")
         self._end_frame()
         self._next_seqno = None
+        self._latest_ns = 0
 
     def _end_frame(self) -> None:
         if self._pulses:
