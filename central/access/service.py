@@ -1,0 +1,182 @@
+"""Keeps the access list of every site true: a reaction to changes, in the transaction of the change.
+
+Only rows that come out different are written, all of one change under one new revision, so a delta is just the rows above a revision.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import date
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from central.access import store
+from central.changes import Aggregate, Change, Unit
+from protocol.access import Kind, Row, credential_row, holder_row, reader_row, right_row, schedule_row, site_row
+from protocol.entitlement import CredentialStatus, Entitlement, Freeze, Holder, entitlement_order
+from protocol.identity import BarrierId, EntitlementId, LaneId, PersonId, ReaderId, RightId, SiteId
+from protocol.messages import Change as WireChange, Delta
+from protocol.policy import DoorMode, ExitPolicy, Interval, ReaderKind, ReaderPolicy, Schedule, SitePolicy
+
+
+def recompile(unit: Unit, change: Change) -> None:
+    """Bring the lists up to date with one change (B-21)."""
+    connection = unit.connection
+    if change.aggregate is Aggregate.PERSON:
+        _recompile_people(connection, [change.key])
+    elif change.aggregate is Aggregate.PRODUCT:
+        _recompile_people(connection, connection.scalars(store.HOLDERS_OF_PRODUCT, {"product": change.key}).all())
+    elif change.aggregate is Aggregate.SITE:
+        _recompile_site(connection, change.key)
+
+
+def revision(connection: sa.Connection, site: str) -> int:
+    """Return the newest revision of a site's list."""
+    newest: int = connection.execute(store.REVISION, {"site": site}).scalar_one()
+    return newest
+
+
+def revisions(connection: sa.Connection) -> dict[str, int]:
+    """Return the newest revision of every site."""
+    return {site: revision(connection, site) for site in connection.scalars(store.SITES)}
+
+
+def delta(connection: sa.Connection, site: str, since: int, to: int) -> Delta:
+    """Return what changed after revision `since` up to `to`."""
+    changes = store.rows_of(connection, store.CHANGED_SINCE, site=site, since=since, to=to)
+    wire = tuple(WireChange(kind=row.kind, id=row.id, body=row.body) for row in changes)
+    return Delta.model_validate({"site": site, "from": since, "to": to, "changes": wire})
+
+
+def compile_person(connection: sa.Connection, person: str, *, birth_date: bool = False) -> list[Row]:
+    """Return the rows of one person: none when there is no credential to hold.
+
+    The date of birth goes along only where a reader asks for it (rulings 9).
+    """
+    facts = connection.execute(store.PERSON, {"person": person}).one_or_none()
+    credentials = connection.execute(store.CREDENTIALS, {"person": person}).all()
+    if facts is None or not credentials:
+        return []
+    someone = store.PersonFacts(*facts)
+    holder = Holder(
+        PersonId(person),
+        CredentialStatus.ACTIVE,
+        _entitlements(connection, person),
+        someone.blocked,
+        someone.blocked_until,
+        someone.overrides_anti_passback,
+        someone.birth_date if birth_date else None,
+    )
+    return [
+        holder_row(holder),
+        *(credential_row(canonical, PersonId(person), CredentialStatus(status)) for canonical, status in credentials),
+    ]
+
+
+def compile_site(connection: sa.Connection, site: str) -> list[Row]:
+    """Return the policy rows of one site: the site itself, its readers, and the rights and schedules that name them."""
+    place = connection.execute(store.SITE, {"site": site}).mappings().one()
+    rows = [
+        site_row(
+            SitePolicy(
+                SiteId(site),
+                ZoneInfo(place["zone"]),
+                place["rollover"],
+                place["charge_grace_days"],
+                place["occupancy_limit"],
+            )
+        )
+    ]
+    for row in connection.execute(store.READERS, {"site": site}).mappings():
+        policy = ReaderPolicy(
+            ReaderId(row["id"]),
+            LaneId(row["lane"]),
+            ReaderKind(row["kind"]),
+            {},
+            BarrierId(row["barrier"]),
+            row["enabled"],
+            DoorMode(row["mode"]),
+            row["min_interval"],
+            row["age_limit"],
+            ExitPolicy(row["exit_policy"]),
+            row["counts_visits"],
+            row["pulse_ms"],
+        )
+        rows.append(reader_row(policy))
+    readers: dict[tuple[str, str | None], list[ReaderId]] = {}
+    for right, schedule, reader in connection.execute(store.RIGHTS, {"site": site}):
+        readers.setdefault((right, schedule), []).append(ReaderId(reader))
+    rows.extend(right_row(RightId(right), allowed, schedule) for (right, schedule), allowed in readers.items())
+    used = {schedule for _, schedule in readers if schedule}
+    for key, weekly, exceptions in connection.execute(store.SCHEDULES):
+        if key in used:
+            rows.append(schedule_row(key, _schedule(weekly, exceptions)))
+    return rows
+
+
+def _recompile_people(connection: sa.Connection, people: Iterable[str]) -> None:
+    people = list(people)
+    for site in connection.scalars(store.SITES).all():
+        with_birth_date = connection.execute(store.AGE_LIMITED, {"site": site}).first() is not None
+        changed: list[tuple[Row, str | None]] = []
+        for person in people:
+            wanted = compile_person(connection, person, birth_date=with_birth_date)
+            present = store.rows_of(connection, store.HOLDER_ROWS, site=site, person=person)
+            # A credential may still stand in the list under the person who had it before.
+            taken = [row.id for row in wanted if row.kind is Kind.CREDENTIAL]
+            present += store.rows_of(connection, store.CREDENTIAL_ROWS, site=site, ids=taken)
+            changed.extend((row, person) for row in _difference(present, wanted))
+        if changed:
+            store.write_rows(connection, site, changed)
+
+
+def _recompile_site(connection: sa.Connection, site: str) -> None:
+    present = store.rows_of(connection, store.POLICY_ROWS, site=site)
+    wanted = compile_site(connection, site)
+    changed = _difference(present, wanted)
+    if changed:
+        store.write_rows(connection, site, [(row, None) for row in changed])
+    # People's rows depend on the site only in whether dates of birth go along, and a new site has none of them yet.
+    if not present or _asks_age(present) != _asks_age(wanted):
+        _recompile_people(connection, connection.scalars(store.EVERYONE).all())
+
+
+def _asks_age(rows: list[Row]) -> bool:
+    return any(row.kind is Kind.READER and row.body and json.loads(row.body)["age_limit"] for row in rows)
+
+
+def _difference(present: list[Row], wanted: list[Row]) -> list[Row]:
+    """The rows to write: new or different ones, and a row without body for each one that is gone."""
+    was = {(row.kind, row.id): row.body for row in present}
+    shall = {(row.kind, row.id): row.body for row in wanted}
+    gone = [Row(kind, key, None) for (kind, key), body in was.items() if (kind, key) not in shall and body is not None]
+    return gone + [row for row in wanted if was.get((row.kind, row.id), "") != row.body]
+
+
+def _entitlements(connection: sa.Connection, person: str) -> tuple[Entitlement, ...]:
+    freezes: dict[int, list[Freeze]] = {}
+    for number, first, last in connection.execute(store.FREEZES, {"person": person}):
+        freezes.setdefault(number, []).append(Freeze(first, last))
+    found: list[tuple[tuple[int, int], Entitlement]] = []
+    for row in connection.execute(store.SUBSCRIPTIONS, {"person": person}):
+        facts = store.SubscriptionFacts(*row)
+        entitlement = Entitlement(
+            EntitlementId(str(facts.id)),
+            RightId(facts.right),
+            facts.start,
+            facts.charged_through,
+            tuple(freezes.get(facts.id, ())),
+            facts.overdue_from,
+        )
+        found.append((entitlement_order(entitlement, facts.id), entitlement))
+    return tuple(entitlement for _, entitlement in sorted(found, key=lambda pair: pair[0]))
+
+
+def _schedule(weekly: list[list[list[int]]], exceptions: dict[str, list[list[int]]]) -> Schedule:
+    return Schedule(
+        tuple(tuple(Interval(start, end) for start, end in day) for day in weekly),
+        {
+            date.fromisoformat(day): tuple(Interval(start, end) for start, end in intervals)
+            for day, intervals in exceptions.items()
+        },
+    )

@@ -1,0 +1,150 @@
+"""SQL of the access list: what it is compiled from, and its rows."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from central.schema import (
+    access_row,
+    credential,
+    entry_right,
+    entry_right_reader,
+    freeze,
+    person,
+    product,
+    reader,
+    schedule,
+    site,
+    subscription,
+)
+from protocol.access import Kind, Row
+
+SITES = sa.select(site.c.id).order_by(site.c.id)
+
+PERSON = sa.select(
+    person.c.id, person.c.blocked, person.c.blocked_until, person.c.overrides_anti_passback, person.c.birth_date
+).where(person.c.id == sa.bindparam("person"))
+
+CREDENTIALS = sa.select(credential.c.canonical, credential.c.status).where(
+    credential.c.person == sa.bindparam("person")
+)
+
+#: A subscription without an entry right opens nothing, so it is not compiled (A-13); an annulled one neither (C-13).
+SUBSCRIPTIONS = (
+    sa.select(
+        subscription.c.id,
+        product.c.entry_right,
+        subscription.c.start,
+        subscription.c.charged_through,
+        subscription.c.overdue_from,
+    )
+    .join(product, product.c.id == subscription.c.product)
+    .where(
+        subscription.c.person == sa.bindparam("person"),
+        subscription.c.annulled.is_(False),
+        product.c.entry_right.is_not(None),
+    )
+)
+
+FREEZES = (
+    sa.select(freeze.c.subscription, freeze.c.first, freeze.c.last)
+    .join(subscription, subscription.c.id == freeze.c.subscription)
+    .where(subscription.c.person == sa.bindparam("person"))
+    .order_by(freeze.c.first)
+)
+
+SITE = sa.select(site).where(site.c.id == sa.bindparam("site"))
+READERS = sa.select(reader).where(reader.c.site == sa.bindparam("site"))
+
+RIGHTS = (
+    sa.select(entry_right.c.id, entry_right.c.schedule, entry_right_reader.c.reader)
+    .join(entry_right_reader, entry_right_reader.c.entry_right == entry_right.c.id)
+    .join(reader, reader.c.id == entry_right_reader.c.reader)
+    .where(reader.c.site == sa.bindparam("site"))
+)
+SCHEDULES = sa.select(schedule.c.id, schedule.c.weekly, schedule.c.exceptions)
+
+HOLDERS_OF_PRODUCT = (
+    sa.select(subscription.c.person).where(subscription.c.product == sa.bindparam("product")).distinct()
+)
+
+EVERYONE = sa.select(credential.c.person).distinct()
+
+AGE_LIMITED = sa.select(sa.literal(1)).where(reader.c.site == sa.bindparam("site"), reader.c.age_limit > 0).limit(1)
+
+HOLDER_ROWS = sa.select(access_row.c.kind, access_row.c.id, access_row.c.body).where(
+    access_row.c.site == sa.bindparam("site"), access_row.c.person == sa.bindparam("person")
+)
+POLICY_ROWS = sa.select(access_row.c.kind, access_row.c.id, access_row.c.body).where(
+    access_row.c.site == sa.bindparam("site"), access_row.c.person.is_(None)
+)
+CREDENTIAL_ROWS = sa.select(access_row.c.kind, access_row.c.id, access_row.c.body).where(
+    access_row.c.site == sa.bindparam("site"),
+    access_row.c.kind == Kind.CREDENTIAL,
+    access_row.c.id.in_(sa.bindparam("ids", expanding=True)),
+)
+
+NEXT_REVISION = (
+    site.update()
+    .where(site.c.id == sa.bindparam("key"))
+    .values(revision=site.c.revision + 1)
+    .returning(site.c.revision)
+)
+REVISION = sa.select(site.c.revision).where(site.c.id == sa.bindparam("site"))
+DELETE_ROWS = access_row.delete().where(
+    access_row.c.site == sa.bindparam("s"), access_row.c.kind == sa.bindparam("k"), access_row.c.id == sa.bindparam("i")
+)
+
+CHANGED_SINCE = (
+    sa.select(access_row.c.kind, access_row.c.id, access_row.c.body)
+    .where(
+        access_row.c.site == sa.bindparam("site"),
+        access_row.c.revision > sa.bindparam("since"),
+        access_row.c.revision <= sa.bindparam("to"),
+    )
+    .order_by(access_row.c.revision, access_row.c.kind, access_row.c.id)
+)
+ALL_ROWS = sa.select(access_row.c.kind, access_row.c.id, access_row.c.body).where(
+    access_row.c.site == sa.bindparam("site"), access_row.c.body.is_not(None)
+)
+
+
+class PersonFacts(NamedTuple):
+    """What the list needs to know of a person."""
+
+    id: str
+    blocked: bool
+    blocked_until: date | None
+    overrides_anti_passback: bool
+    birth_date: date | None
+
+
+class SubscriptionFacts(NamedTuple):
+    """What the list needs to know of a subscription."""
+
+    id: int
+    right: str
+    start: date
+    charged_through: date | None
+    overdue_from: date | None
+
+
+def rows_of(connection: sa.Connection, question: sa.Select[tuple[str, str, str | None]], **keys: object) -> list[Row]:
+    """Run one of the row questions above."""
+    return [Row(Kind(row.kind), row.id, row.body) for row in connection.execute(question, keys)]
+
+
+def write_rows(connection: sa.Connection, site_id: str, changed: Sequence[tuple[Row, str | None]]) -> int:
+    """Store changed rows, each with its person, under the site's next revision, which is returned."""
+    revision: int = connection.execute(NEXT_REVISION, {"key": site_id}).scalar_one()
+    connection.execute(DELETE_ROWS, [{"s": site_id, "k": row.kind, "i": row.id} for row, _ in changed])
+    connection.execute(
+        access_row.insert(),
+        [
+            {"site": site_id, "kind": row.kind, "id": row.id, "person": owner, "body": row.body, "revision": revision}
+            for row, owner in changed
+        ],
+    )
+    return revision
