@@ -1,6 +1,6 @@
 """Keeps the access list of every site true: a reaction to changes, in the transaction of the change.
 
-Only rows that come out different are written, all of one change under one new revision, so a delta is just the rows above a revision.
+Only rows that come out different are written, all of one change under one new revision: a delta is the rows above a revision.
 """
 
 import json

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -30,6 +30,19 @@ from central.mywellness.sandbox.switches import PlainHttp, Switches
 from central.mywellness.sandbox.wire import HTML_200, TOKEN_NOT_VALID, Answer, failure, security
 
 HTTPS_REQUIRED = security("http-protocol", "https required", "Api can be called only using https protocol")
+SERVER_ERROR = "<!DOCTYPE html><html><body><h1>Server Error in '/' Application.</h1></body></html>"
+
+INSTEAD: dict[FaultKind, Callable[[Fault], Answer]] = {
+    FaultKind.TOKEN_NOT_VALID: lambda _fault: failure(TOKEN_NOT_VALID),
+    FaultKind.UNAUTHORIZED_EMPTY: lambda _fault: Answer(401),
+    FaultKind.SERVER_ERROR: lambda fault: Answer(fault.status, html=SERVER_ERROR),
+    FaultKind.HTML_200: lambda _fault: Answer(200, html=HTML_200),
+    FaultKind.ACCOUNT_LOCKED: lambda _fault: account_locked(),
+    FaultKind.RATE_403: lambda _fault: rate_403(),
+    FaultKind.RATE_429: lambda _fault: rate_429(wait_s=1),
+    FaultKind.MATCH_CONFLICT: lambda _fault: match_conflict(),
+}
+"""Faults that answer in the action's stead; the ledger never hears of the call."""
 
 
 def create_app(
@@ -92,50 +105,41 @@ async def _answer(
     return await _answer_with(fault, request, sandbox, route, call, body)
 
 
-async def _answer_with(  # noqa: PLR0911 - one branch per kind of fault, and all they need
+async def _answer_with(
     fault: Fault, request: web.Request, sandbox: Sandbox, route: Route, call: Call, body: dict[str, Any]
 ) -> Answer | None:
-    match fault.kind:
-        case FaultKind.TOKEN_NOT_VALID:
-            # The session really ends: only a new login helps, a repeat with the same token does not.
-            sandbox.sessions.end(str(_by_lower(body).get("token", "")))
-            return failure(TOKEN_NOT_VALID)
-        case FaultKind.UNAUTHORIZED_EMPTY:
-            return Answer(401)
-        case FaultKind.SERVER_ERROR:
-            return Answer(fault.status, html="<html><body><h1>Server error</h1></body></html>")
-        case FaultKind.HTML_200:
-            return Answer(200, html=HTML_200)
-        case FaultKind.ACCOUNT_LOCKED:
-            return account_locked()
-        case FaultKind.RATE_403:
-            return rate_403()
-        case FaultKind.RATE_429:
-            return rate_429(wait_s=1)
-        case FaultKind.MATCH_CONFLICT:
-            return match_conflict()
-        case FaultKind.CUT_BEFORE_COMMIT:
-            return None
-        case FaultKind.HANG_BEFORE_COMMIT:
-            if not await _hold(request):
-                return None
-        case FaultKind.SLOW:
-            await asyncio.sleep(fault.delay_ms / 1000)
-        case _:
-            # The rest strikes after the commit, below.
-            pass
+    if fault.kind is FaultKind.TOKEN_NOT_VALID:
+        # The session really ends: only a new login helps, a repeat with the same token does not.
+        sandbox.sessions.end(str(_by_lower(body).get("token", "")))
+    if fault.kind in INSTEAD:
+        return INSTEAD[fault.kind](fault)
+    if not await _reaches_the_ledger(fault, request):
+        return None
     times = 2 if fault.kind is FaultKind.DUPLICATE else 1
-    outcome = _commit(request, sandbox, route, call, body, times=times)
+    answer = _commit(request, sandbox, route, call, body, times=times).answer
     match fault.kind:
         case FaultKind.CUT_AFTER_COMMIT:
             return None
         case FaultKind.HANG_AFTER_COMMIT:
-            return outcome.answer if await _hold(request) else None
-        case FaultKind.MISSING_TOKEN if outcome.answer.body:
-            kept = {name: value for name, value in outcome.answer.body.items() if name != "token"}
-            return Answer(outcome.answer.status, kept)
+            return answer if await _hold(request) else None
+        case FaultKind.MISSING_TOKEN if answer.body is not None:
+            return Answer(answer.status, {name: value for name, value in answer.body.items() if name != "token"})
         case _:
-            return outcome.answer
+            return answer
+
+
+async def _reaches_the_ledger(fault: Fault, request: web.Request) -> bool:
+    """Let the fault do what it does before the commit; False means that the connection ends there."""
+    match fault.kind:
+        case FaultKind.CUT_BEFORE_COMMIT:
+            return False
+        case FaultKind.HANG_BEFORE_COMMIT:
+            return await _hold(request)
+        case FaultKind.SLOW:
+            await asyncio.sleep(fault.delay_ms / 1000)
+            return True
+        case _:
+            return True
 
 
 def _commit(

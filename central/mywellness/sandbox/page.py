@@ -11,7 +11,7 @@ from central.mywellness.sandbox.sandbox import Sandbox
 from central.mywellness.sandbox.switches import Switches
 
 SHOWN_CALLS = 100
-SHOWN_ROWS = 50
+SHOWN_ROWS = 20
 STATUS_WORDS = {PROSPECT: "prospect", EX_MEMBER: "ex-member", MEMBER: "member"}
 
 SCRIPT = """
@@ -53,14 +53,15 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
   padding: 12px 16px; }
 h2 { font-size: 16px; margin: 0 0 8px; }
 h2 small { color: var(--soft); font-weight: normal; }
-.two { display: grid; gap: 0 16px; grid-template-columns: 1fr 1fr; }
+.two { display: grid; gap: 0 16px; grid-template-columns: 3fr 2fr; align-items: start; }
 .two > * { min-width: 0; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th { text-align: left; color: var(--soft); font-weight: normal; }
 th, td { padding: 4px 12px 4px 0; border-top: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
 thead th { border-top: 0; }
 .n, time { font-variant-numeric: tabular-nums; white-space: nowrap; }
-.n { text-align: right; color: var(--soft); }
+.n { text-align: right; color: var(--soft); width: 1%; }
+.id { min-width: 5em; }
 code { font: 12.5px/1.4 ui-monospace, monospace; color: var(--soft); }
 .good { color: var(--good); } .bad { color: var(--bad); } .odd { color: var(--odd); }
 .quiet { color: var(--soft); margin: 0; }
@@ -76,7 +77,7 @@ details summary { cursor: pointer; }
   tr { display: flex; flex-wrap: wrap; gap: 0 10px; border-top: 1px solid var(--line); padding: 6px 0; }
   td { border: 0; padding: 0; }
   td.wide { flex-basis: 100%; }
-  .n { text-align: left; }
+  .n, .id { text-align: left; width: auto; min-width: 0; }
 }
 """
 
@@ -129,9 +130,9 @@ _TEMPLATE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).f
 <thead><tr><th>Id</th><th>Name</th><th>Status</th><th>Membership</th></tr></thead>
 <tbody>
 {% for person in people %}
-<tr><td>{{ person.external_id }}</td>
+<tr><td class="id">{{ person.external_id }}</td>
 <td>{{ person.details.firstName }} {{ person.details.lastName }}</td>
-<td>{% if person.deleted_at %}<span class="bad">deleted</span>{% else %}{{ words.get(person.status) }}{% endif %}</td>
+<td class="id">{% if person.deleted_at %}<span class="bad">deleted</span>{% else %}{{ words.get(person.status) }}{% endif %}</td>
 <td class="wide">{% with m = person.membership %}{% if m %}
 {{ m.fields.description or "no description" }}
 <span class="quiet"><time>{{ m.fields.startOn or "?" }}</time> – <time>{{ m.fields.expiresOn or "open" }}</time></span>
@@ -150,7 +151,7 @@ _TEMPLATE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).f
 <thead><tr><th class="n">No.</th><th>Id</th><th>Visit date as received</th><th></th></tr></thead>
 <tbody>
 {% for number, who, visit in visits %}
-<tr><td class="n">{{ number }}</td><td>{{ who }}</td><td><time>{{ visit.visit_date or "none sent" }}</time></td>
+<tr><td class="n">{{ number }}</td><td class="id">{{ who }}</td><td><time>{{ visit.visit_date or "none sent" }}</time></td>
 <td>{% if not visit.counted %}<span class="odd">not counted</span>{% endif %}</td></tr>
 {% endfor %}
 </tbody>
