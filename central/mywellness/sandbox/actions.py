@@ -163,7 +163,7 @@ def _candidate(person: Person) -> dict[str, Any]:
     return {
         "userId": person.user_id,
         "facilityUserId": person.facility_user_id,
-        "email": masked_mail(person.details.get("email") or ""),
+        "email": masked_mail(str(person.details.get("email") or "")),
     }
 
 
