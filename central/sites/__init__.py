@@ -1,0 +1,1 @@
+"""Sites, their lanes and readers, schedules and entry rights."""
