@@ -347,6 +347,7 @@ passage = sa.Table(
     sa.Column("reason", _CODE, nullable=False),
     sa.Column("all_reasons", sa.JSON, nullable=False),
     sa.Column("entitlement", _KEY),
+    _flag("counts"),
     _flag("edge_new_visit"),
     _flag("new_visit"),
     sa.Column("at", UTCDateTime, nullable=False),
