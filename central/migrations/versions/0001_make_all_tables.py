@@ -156,6 +156,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(length=32), nullable=False),
         sa.Column("all_reasons", sa.JSON(), nullable=False),
         sa.Column("entitlement", sa.String(length=64), nullable=True),
+        sa.Column("counts", sa.Boolean(), nullable=False),
         sa.Column("edge_new_visit", sa.Boolean(), nullable=False),
         sa.Column("new_visit", sa.Boolean(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
