@@ -143,7 +143,7 @@ def withheld(policy: SyncPolicy, person: Person, *, is_selected: bool, standing:
 
     `is_selected` is an argument because a manual synchronisation ignores the mode, and nothing else (D-35).
     """
-    by_link = {LinkState.SUSPENDED: Held.SUSPENDED, LinkState.TO_DELETE: Held.TO_DELETE}
+    by_link: dict[LinkState | None, Held] = {LinkState.SUSPENDED: Held.SUSPENDED, LinkState.TO_DELETE: Held.TO_DELETE}
     reason: Held | None = None
     if not is_selected:
         reason = Held.NOT_SELECTED
