@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from protocol.credential import CardFormat
 from protocol.identity import ID_PATTERN
+from protocol.policy import ReaderKind
 from protocol.wiegand import WiegandFormat
 
 ED25519_KEY_BYTES: Final = 32
@@ -141,6 +142,8 @@ class ReaderBase(Table):
 
     id: Id
     lane: Id
+    kind: Annotated[ReaderKind, Field(strict=False)] = ReaderKind.IN
+    """Which way it looks until an access list says so: exits open even before the first one."""
     presence_window_s: float = Field(default=1.5, ge=0, le=60, strict=False)
     """The same card within this long of its last sight is the same presentation."""
 

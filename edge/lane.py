@@ -1,8 +1,8 @@
 """One lane as a table: when its relay is on, what its lamps say, what became of a grant (hardware.md §7, A-56, A-57).
 
-No clock and no pins in here: events and the time come in, effects go out, and whoever owns the hardware carries them out
-in order. A grant is one pulse, never two; while a grant is open the next one waits its turn, because several makers'
-barriers would count a second pulse as a second person.
+No clock and no pins in here: events and the time come in, effects go out, and whoever owns the hardware carries them
+out in order. A grant is one pulse, never two; while a grant is open the next one waits its turn, because several
+makers' barriers would count a second pulse as a second person.
 """
 
 from collections import deque
@@ -159,14 +159,18 @@ class Lane:
         self._green_until: int | None = None
         self._red_until: int | None = None
 
+    @property
+    def relay_off_due(self) -> int:
+        """When the present or last pulse ends, for whoever guards the relay."""
+        return self._pulse_until
+
     def grant(self, grant: Grant, now_ms: int) -> list[Effect]:
         """Open for `grant` now, or as soon as the grant under way is closed. The lamp answers at once."""
         effects = self.tick(now_ms)
-        effects += self.green(now_ms)
         if len(self._waiting) >= MAX_WAITING:
-            return [*effects, Effect(Action.NOT_PASSED, grant.number)]
+            return [*effects, *self.green(now_ms), Effect(Action.NOT_PASSED, grant.number)]
         self._waiting.append(grant)
-        return [*effects, *self._on(Event.GRANT, now_ms)]
+        return [*effects, *self._on(Event.GRANT, now_ms), *self.green(now_ms)]
 
     def deny(self, now_ms: int) -> list[Effect]:
         """Answer with the red lamp; no relay moves. A lamp that burns goes off and on: every read has its answer."""

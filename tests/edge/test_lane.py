@@ -86,7 +86,7 @@ def doings(effects: list[Effect]) -> list[Action]:
 
 def test_a_grant_is_one_pulse_of_its_length_and_closes_with_it_where_no_sensor_is() -> None:
     lane = Lane(PLAIN)
-    assert doings(lane.grant(Grant(1, 500), 0)) == [A.GREEN_ON, A.RELAY_ON]
+    assert doings(lane.grant(Grant(1, 500), 0)) == [A.RELAY_ON, A.GREEN_ON]
     assert lane.is_open_for(1)
     assert lane.next_due() == 500
     assert lane.tick(499) == []
@@ -165,7 +165,7 @@ def test_after_a_leap_of_the_clock_a_new_grant_opens_at_once() -> None:
     lane = Lane(SENSOR)
     lane.grant(Grant(1, 300), 0)
     assert doings(lane.grant(Grant(2, 300), 3_600_000)) == [
-        A.GREEN_OFF, A.RELAY_OFF, A.NOT_PASSED, A.GREEN_ON, A.RELAY_ON,
+        A.GREEN_OFF, A.RELAY_OFF, A.NOT_PASSED, A.RELAY_ON, A.GREEN_ON,
     ]  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Outputs and inputs of lanes: relays, lamps, passage sensors."""
