@@ -3,6 +3,7 @@
 import asyncio
 import mmap
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -48,3 +49,13 @@ async def sleep(clock: Clock, seconds: float) -> None:
     due = clock.read().mono_ms + round(seconds * 1000)
     while clock.read().mono_ms < due:
         await asyncio.sleep(_POLL_SECONDS)
+
+
+async def first_of(*waits: Callable[[], Awaitable[object]]) -> None:
+    """Return when the first of these waits is over; the others are given up."""
+    tasks = [asyncio.ensure_future(wait()) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -85,6 +85,11 @@ class Database:
         """Run `work` on a reading connection."""
         return await _in(self._readers, lambda: self.sync_read(work, *args, **kwargs))
 
+    def lone_connection(self) -> sa.Connection:
+        """Open a connection outside the pools that commits each statement by itself: for locks that last."""
+        engine = sa.create_engine(self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        return engine.connect()
+
     def close(self) -> None:
         """Finish what is running, then close every connection."""
         self._writers.shutdown()

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 from central.access import service
 from central.access.signing import Signer
 from central.changes import Change, Units
-from central.clock import sleep
+from central.clock import first_of, sleep
 from protocol.messages import Revision
 from protocol.topics import SiteTopic, site_topic
 
@@ -64,15 +64,7 @@ class Publisher:
             self._told[site] = revision
 
     async def _next_look(self) -> None:
-        waits = [
-            asyncio.ensure_future(self._woken.wait()),
-            asyncio.ensure_future(sleep(self._units.clock, _LOOK_AGAIN_SECONDS)),
-        ]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await first_of(self._woken.wait, lambda: sleep(self._units.clock, _LOOK_AGAIN_SECONDS))
 
     def _wake(self, _changes: frozenset[Change]) -> None:
         self._loop.call_soon_threadsafe(self._woken.set)
