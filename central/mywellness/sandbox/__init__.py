@@ -6,12 +6,14 @@ the field is a fault, and everything that is ours alone lives under the invented
 
 from central.mywellness.sandbox.app import create_app, running, serve
 from central.mywellness.sandbox.cli import add_parser, main_sandbox, run
+from central.mywellness.sandbox.control import SANDBOX
 from central.mywellness.sandbox.faults import Fault, FaultKind
 from central.mywellness.sandbox.ledger import Ledger, LedgerUnreadableError
 from central.mywellness.sandbox.sandbox import Credentials, Facility, Sandbox
 from central.mywellness.sandbox.switches import Switches
 
 __all__ = [
+    "SANDBOX",
     "Credentials",
     "Facility",
     "Fault",

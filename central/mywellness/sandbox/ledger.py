@@ -118,14 +118,23 @@ class Ledger:
                 raise LedgerUnreadableError(msg) from error
 
     def record(self, event: Event) -> None:
-        """Make the event durable (if there is a file), then let it count."""
+        """Make the event durable (if there is a file), then let it count.
+
+        Raises `OSError` when the disk does not take the whole line; nothing has happened then, on disk or here.
+        """
         if self._file is not None:
-            line = to_line(event)
-            if os.write(self._file, line) != len(line):
-                msg = "the ledger's disk took only part of a line; free some space and restart the sandbox"
-                raise OSError(msg)
-            os.fdatasync(self._file)
+            self._append(self._file, to_line(event))
         self._apply(event)
+
+    def _append(self, file: int, line: bytes) -> None:
+        before = os.fstat(file).st_size
+        try:
+            _write_whole(file, line)
+            os.fdatasync(file)
+        except OSError:
+            # Half a line would spoil the next one.
+            os.ftruncate(file, before)
+            raise
 
     def reset(self) -> None:
         """Forget everything, on disk too."""
@@ -219,3 +228,9 @@ class Ledger:
     def has_visit(self, facility: str, user_id: str, happened_at: datetime) -> bool:
         """Tell whether this person has a visit at this very moment."""
         return (facility, user_id, happened_at) in self._seen
+
+
+def _write_whole(file: int, line: bytes) -> None:
+    if os.write(file, line) != len(line):
+        msg = "the ledger's disk took only part of a line; free some space"
+        raise OSError(msg)

@@ -132,10 +132,12 @@ _TEMPLATE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).f
 {% for person in people %}
 <tr><td class="id">{{ person.external_id }}</td>
 <td>{{ person.details.firstName }} {{ person.details.lastName }}</td>
-<td class="id">{% if person.deleted_at %}<span class="bad">deleted</span>{% else %}{{ words.get(person.status) }}{% endif %}</td>
+<td class="id">{% if person.deleted_at %}<span class="bad">deleted</span>
+{% else %}{{ words.get(person.status) }}{% endif %}</td>
 <td class="wide">{% with m = person.membership %}{% if m %}
 {{ m.fields.description or "no description" }}
-<span class="quiet"><time>{{ m.fields.startOn or "?" }}</time> – <time>{{ m.fields.expiresOn or "open" }}</time></span>
+<span class="quiet"><time>{{ m.fields.startOn or "?" }}</time> –
+<time>{{ m.fields.expiresOn or "open" }}</time></span>
 {% if m.frozen %}<span class="odd">frozen</span>{% endif %}
 {% if m.ended %}<span class="odd">ended</span>{% endif %}
 {% else %}<span class="quiet">no membership</span>{% endif %}{% endwith %}</td></tr>
@@ -151,7 +153,8 @@ _TEMPLATE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).f
 <thead><tr><th class="n">No.</th><th>Id</th><th>Visit date as received</th><th></th></tr></thead>
 <tbody>
 {% for number, who, visit in visits %}
-<tr><td class="n">{{ number }}</td><td class="id">{{ who }}</td><td><time>{{ visit.visit_date or "none sent" }}</time></td>
+<tr><td class="n">{{ number }}</td><td class="id">{{ who }}</td>
+<td><time>{{ visit.visit_date or "none sent" }}</time></td>
 <td>{% if not visit.counted %}<span class="odd">not counted</span>{% endif %}</td></tr>
 {% endfor %}
 </tbody>

@@ -44,6 +44,13 @@ async def test_login_lives_under_the_public_application_id_only(raw: Raw) -> Non
     assert (await raw.send("/mygym/application/00000000/AccessIntegration", LOGIN_BODY)).status == 404
 
 
+async def test_a_club_nobody_knows_gives_no_session(raw: Raw) -> None:
+    """Contract §1.2: `NoPermissionsForUserException`."""
+    reply = await raw.send(LOGIN_PATH.replace("mygym", "nogym"), LOGIN_BODY)
+    assert reply.error["details"] == "NoPermissionsForUserException"
+    assert "token" not in reply.json
+
+
 async def test_a_token_ends_half_an_hour_after_it_was_given(club: Raw, clock: StillClock) -> None:
     """Contract §1.15: expiry after `expireIn`; the last second is still good."""
     at_login = club.token

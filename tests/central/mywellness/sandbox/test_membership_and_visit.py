@@ -48,7 +48,7 @@ async def test_a_second_subscribe_replaces_the_membership(club: Raw, eva: dict[s
     ],
 )
 async def test_the_operations_change_the_one_membership(
-    club: Raw, eva: dict[str, str], operations: list[str], frozen: bool, ended: bool, status: int
+    club: Raw, eva: dict[str, str], *, operations: list[str], frozen: bool, ended: bool, status: int
 ) -> None:
     """Contract §1.7, `operation`; dates may be left out for these."""
     await club.on_person(eva, "SaveMembership", SUBSCRIBE)

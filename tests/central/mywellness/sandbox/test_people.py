@@ -1,5 +1,7 @@
 """Contract §1.4, §1.5, §1.6 and §1.9: create, look up, update, delete."""
 
+from uuid import UUID
+
 import pytest
 
 from tests.central.mywellness.sandbox.raw import EVA, OLA, Raw
@@ -10,6 +12,8 @@ async def test_create_returns_the_person_with_four_different_ids(club: Raw) -> N
     created = (await club.create(EVA)).data
     assert created["result"] == "Created"
     assert len({created["userId"], created["facilityUserId"], created["permanentToken"], "M-1042"}) == 4
+    assert str(UUID(created["userId"])) == created["userId"]
+    assert str(UUID(created["facilityUserId"])) == created["facilityUserId"]
     person = (await club.ledger())["persons"][0]
     assert (person["externalId"], person["userId"]) == ("M-1042", created["userId"])
 
@@ -100,6 +104,16 @@ async def test_update_changes_what_is_sent_and_leaves_the_rest(club: Raw, eva: d
     found = (await club.get(eva["permanentToken"])).data
     assert (found["address1"], found["zipCode"], found["email"]) == ("Storgatan 1", "11122", "eva@example.com")
     assert "address" not in found
+
+
+@pytest.mark.parametrize("wrong", [{"birthDate": "15 May 1990"}, {"birthDate": None}, {"gender": "other"}])
+async def test_update_refuses_a_day_that_is_none_and_a_gender_it_does_not_know(
+    club: Raw, eva: dict[str, str], wrong: dict[str, object]
+) -> None:
+    """Contract §1.6; nothing else of the same body is taken either."""
+    reply = await club.on_person(eva, "Update", wrong | {"city": "Kiruna"})
+    assert reply.error["field"].lower() == next(iter(wrong)).lower()
+    assert (await club.get(eva["permanentToken"])).data["city"] is None
 
 
 async def test_groups_are_integers_and_are_replaced_as_a_whole(club: Raw, eva: dict[str, str]) -> None:
