@@ -96,8 +96,13 @@ class Answer(NamedTuple):
 UNKNOWN_ACTION = "UNKNOWN_ACTION"
 """Our code for the page Mywellness shows where it has no such action."""
 
-_OUTAGE = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE}
-_LIMITED = {HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
+_FACILITY_WIDE: Mapping[int, str] = {
+    HTTPStatus.FORBIDDEN: "too many calls, or no access",
+    HTTPStatus.TOO_MANY_REQUESTS: "too many calls",
+    HTTPStatus.BAD_GATEWAY: "out of order",
+    HTTPStatus.SERVICE_UNAVAILABLE: "out of order",
+}
+_DAY_S = 86_400
 _ABSENT = ("notfound", "notexist")
 
 
@@ -106,18 +111,18 @@ def read_answer(status: int, text: str, *, retry_after: str | None = None) -> An
 
     A 500 concerns its call, 502 and 503 the whole facility; behind a 504 somebody may still have done the work.
     """
-    wait = timedelta(seconds=int(retry_after)) if retry_after and retry_after.isdecimal() else None
+    wait = _seconds(int(retry_after[:9])) if retry_after and retry_after.isdecimal() else None
     match status:
         case HTTPStatus.UNAUTHORIZED:
             return Answer(SessionRefused("Mywellness answered 401"))
-        case _ if status in _LIMITED:
-            return Answer(FacilityDown(f"Mywellness answered {status}: too many calls, or no access", wait))
+        case _ if status in _FACILITY_WIDE:
+            return Answer(FacilityDown(f"Mywellness answered {status} ({_FACILITY_WIDE[status]})", wait))
         case HTTPStatus.GATEWAY_TIMEOUT:
             return Answer(Unknown("Mywellness answered 504: its gateway gave up waiting"))
-        case _ if status in _OUTAGE:
-            return Answer(FacilityDown(f"Mywellness answered {status}: out of order", wait))
         case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return Answer(TryLater(f"Mywellness answered {status}"))
+        case _ if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+            return Answer(FacilityDown(f"Mywellness answered {status}: moved; check the base URL", needs_staff=True))
         case _:
             return _read_body(status, text)
 
@@ -135,9 +140,7 @@ def _read_body(status: int, text: str) -> Answer:
         return Answer(Refused(f"HTTP_{status}", "", "Mywellness refused without a reason"), token)
     if not isinstance(body, dict):
         return Answer(Unknown(f"Mywellness answered {status} with JSON that is no object"))
-    data, lifetime = body.get("data"), body.get("expireIn")
-    expire_in = timedelta(seconds=lifetime) if isinstance(lifetime, int) else None
-    return Answer(Done(_as_object(data)), token, expire_in)
+    return Answer(Done(_as_object(body.get("data"))), token, _seconds(body.get("expireIn")))
 
 
 def _as_object(data: object) -> Data:
@@ -175,6 +178,11 @@ def _code(problem: object) -> str:
     """Return the word to branch on: `details` where it is a single word, else `type`, else `field`."""
     details = _text(problem, "details")
     return (details if details.isalnum() else "") or _text(problem, "type") or _text(problem, "field") or "errors"
+
+
+def _seconds(value: object) -> timedelta | None:
+    """Return a positive number of seconds as a duration of at most a day."""
+    return timedelta(seconds=min(value, _DAY_S)) if isinstance(value, int) and value > 0 else None
 
 
 def _text(source: object, key: str) -> str:

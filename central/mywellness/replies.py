@@ -7,6 +7,8 @@ from datetime import timedelta
 
 from central.mywellness.answers import Candidate, Data, Refused
 
+_DAY_MINUTES = 1440
+
 
 @dataclass(frozen=True, slots=True)
 class RemoteIds:
@@ -60,10 +62,10 @@ def login_problem(data: Data, slug: str) -> str:
 
 
 def locked_for(data: Data) -> timedelta | None:
-    """Return how long the integration user stays locked, if it is."""
+    """Return how long the integration user stays locked, at most a day; None if it does not say."""
     locked = data.get("accountLockedInfo")
     minutes = locked.get("blockedFor") if isinstance(locked, dict) else None
-    return timedelta(minutes=minutes) if isinstance(minutes, int) else None
+    return timedelta(minutes=min(minutes, _DAY_MINUTES)) if isinstance(minutes, int) and minutes > 0 else None
 
 
 def _word(data: Data, key: str) -> str | None:

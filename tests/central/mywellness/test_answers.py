@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from hypothesis import given, strategies as st
 
 from central.mywellness.answers import (
     Answer,
@@ -102,6 +103,8 @@ def test_a_token_that_is_not_valid_ends_the_session(status: int, text: str) -> N
         pytest.param(429, "", "Wed, 25 Nov 2026 02:00:00 GMT", (None, False), id="429 with a date"),
         pytest.param(502, PAGE, None, (None, False), id="502"),
         pytest.param(503, PAGE, "5", (timedelta(seconds=5), False), id="503"),
+        pytest.param(503, PAGE, "9" * 30, (timedelta(days=1), False), id="503 for ever"),
+        pytest.param(302, "", None, (None, True), id="moved"),
         pytest.param(200, PAGE, None, (None, False), id="a page with 200"),
         pytest.param(200, errors("ClientApplicationNotTrusted"), None, (None, True), id="wrong key"),
         pytest.param(200, errors("http-protocol", "Security", "https required"), None, (None, True), id="plain http"),
@@ -143,3 +146,20 @@ def test_other_failures_are_certain_or_unknown(status: int, text: str, meaning: 
 )
 def test_nobody_is_found_in_three_shapes(outcome: Done[Data] | Failure, *, absent: bool) -> None:
     assert is_not_found(outcome) is absent
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["data", "errors", "token", "expireIn", "field", "details"]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.integers(200, 599), JSON.map(json.dumps) | st.text(), st.none() | st.text(max_size=12))
+def test_no_answer_whatever_it_holds_raises(status: int, text: str, retry_after: str | None) -> None:
+    answer = read_answer(status, text, retry_after=retry_after)
+    assert isinstance(answer.outcome, Done | Refused | TryLater | Unknown | FacilityDown | SessionRefused)
+    assert isinstance(answer.token, str | None)

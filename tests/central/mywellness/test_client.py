@@ -116,6 +116,26 @@ async def test_a_create_brings_back_the_ids_of_the_new_person(client: Mywellness
     assert held.details["birthDate"] == "1990-05-15"
 
 
+@pytest.mark.req("D-14")
+async def test_the_first_sync_sends_what_is_mandatory_and_then_address_and_phones(
+    client: MywellnessClient, stand: Stand
+) -> None:
+    whole = person(address="Storgatan 1", postcode="11122", city="Stockholm", phone="+468123", mobile="+467012")
+    ids = await created(client, create_body(whole, GENDERS))
+    await client.update(ids.facility_user_id, update_body(whole, GENDERS, first=True))
+    create, update = (call.body for call in stand.sandbox.calls.after(1))
+    assert {name: value for name, value in create.items() if name != "token"} == {
+        "firstName": "Evelina",
+        "lastName": "Lind",
+        "gender": "F",
+        "dateOfBirth": "1990-05-15",
+        "email": "evelina@example.com",
+        "externalId": "M1001-uuid",
+    }
+    optional = ("address1", "zipCode", "city", "phoneNumber", "mobilePhoneNumber")
+    assert [update[name] for name in optional] == ["Storgatan 1", "11122", "Stockholm", "+468123", "+467012"]
+
+
 async def test_creating_the_same_person_again_matches_the_first(client: MywellnessClient, stand: Stand) -> None:
     assert await created(client) == await created(client)
     assert len(stand.sandbox.ledger.people) == 1

@@ -124,6 +124,29 @@ def test_the_message_carries_three_dates_two_flags_and_the_product() -> None:
     )
 
 
+S_A = subscription(id=11, auto_renew=False, bound_through=date(2026, 6, 30))
+S_B = subscription(id=12, auto_renew=False, bound_through=date(2027, 6, 30), freezes=FROZEN_TODAY)
+S_C = subscription(id=13, auto_renew=False, bound_through=date(2026, 9, 30))
+S_D = subscription(id=14, auto_renew=True)
+
+
+@pytest.mark.req("D-20")
+@pytest.mark.parametrize(
+    ("held", "end", "frozen"),
+    [
+        pytest.param((S_A, S_B, S_C), date(2026, 9, 30), False, id="S-c"),
+        pytest.param((S_B,), date(2027, 6, 30), True, id="only S-b"),
+        pytest.param((S_A, S_B, S_C, S_D), None, False, id="S-d"),
+    ],
+)
+def test_the_furthest_membership_that_is_not_frozen_is_shown(
+    held: tuple[Subscription, ...], end: date | None, *, frozen: bool
+) -> None:
+    shown = representation(held, date(2026, 3, 10))
+    assert shown is not None
+    assert (shown.end, shown.frozen) == (end, frozen)
+
+
 @pytest.mark.parametrize(
     ("accepted", "end"),
     [pytest.param(True, None, id="open end"), pytest.param(False, date(2026, 5, 31), id="later of bound and charged")],
@@ -279,12 +302,6 @@ def test_the_body_of_a_membership_names_its_dates() -> None:
 
 def test_an_open_end_is_left_out_of_the_body() -> None:
     assert "expiresOn" not in save_membership_body(MembershipSend(Operation.RENEW, OPEN))
-
-
-def test_a_frozen_representation_of_a_frozen_subscription() -> None:
-    shown = representation([subscription(freezes=FROZEN_TODAY)], TODAY)
-    assert shown is not None
-    assert shown.frozen
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from central.mywellness.rules import (
     visit_withheld,
     withheld,
 )
-from central.mywellness.states import LinkState
+from central.mywellness.states import LinkContext, LinkEvent, LinkState, step
 from tests.central.memberships.builders import SUB_1, TODAY, subscription
 from tests.central.mywellness.builders import EVELINA, STOCKHOLM, person
 
@@ -133,6 +133,8 @@ def test_a_new_visit_of_an_eligible_person_is_sent_and_no_other() -> None:
 @pytest.mark.req("D-10", "D-11")
 def test_opting_out_of_everything_or_of_activities_stops_visits() -> None:
     assert visit_of(person(allow_sync=False)) is Held.OPTED_OUT
+    assert not eligible(SyncPolicy(), person(allow_sync=False), [SUB_1], day=TODAY, standing=LINKED)
+    assert step(LinkState.ENABLED, LinkEvent.OPT_OUT, context=LinkContext(has_remote=True)) is LinkState.SUSPENDED
     assert visit_of(person(allow_activity_sync=False)) is Held.ACTIVITY_OPTED_OUT
     assert eligible(SyncPolicy(), person(allow_activity_sync=False), [SUB_1], day=TODAY, standing=LINKED)
 

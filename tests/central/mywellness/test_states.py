@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from central.mywellness.states import (
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "link_states.json"
 REFUSED = BadTransition.code
+FACTS = [each.name for each in fields(LinkContext)]
 
 
 class Row(NamedTuple):
@@ -32,7 +34,7 @@ class Row(NamedTuple):
 
     @property
     def claim(self) -> str:
-        facts = ", ".join(name for name in LinkContext.__slots__ if getattr(self.context, name)) or "-"
+        facts = ", ".join(name for name in FACTS if getattr(self.context, name)) or "-"
         return f"{self.state or 'none'}: {self.event} ({facts}) gives {self.result}"
 
 
@@ -83,7 +85,7 @@ def test_the_vectors_hold_every_cell_of_the_table() -> None:
     }
 
 
-CONTEXTS = st.builds(LinkContext, *[st.booleans()] * len(LinkContext.__slots__))
+CONTEXTS = st.builds(LinkContext, *[st.booleans() for _ in fields(LinkContext)])
 STATES = st.sampled_from([None, *LinkState])
 
 
