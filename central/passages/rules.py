@@ -1,7 +1,8 @@
 """Which passages are visits, and which visits Mywellness is still to hear of (A-34…A-40, A-51, rulings 17).
 
-The visits of one person, site and visit day are a fold over that day's granted passages, in the order of their time stamps.
-However late or often an entry arrives, the same passages give the same visits; what was sent once is never sent again.
+The visits of one person, site and visit day are a fold over that day's granted passages, in the order of their time
+stamps. However late or often an entry arrives, the same passages give the same visits; what was sent once is never
+sent again.
 """
 
 from collections.abc import Collection, Iterable
@@ -80,8 +81,8 @@ class Settlement(NamedTuple):
 def day_of(at: datetime, zone: ZoneInfo, rollover: int) -> date:
     """Return the visit day of an instant; it never runs backwards.
 
-    Where autumn repeats the hour of the rollover, the wall clock falls back behind it; the day has begun all the same (compare
-    `protocol.visit.is_open`).
+    Where autumn repeats the hour of the rollover, the wall clock falls back behind it; the day has begun all the same
+    (compare `protocol.visit.is_open`).
     """
     day = visit_day(at.astimezone(zone), rollover)
     hour, rest = divmod(rollover, 3600)
@@ -119,9 +120,10 @@ def visits_of(day: Iterable[Seen]) -> tuple[Visit, ...]:
 def settle(visits: tuple[Visit, ...], *, decided: Iterable[EventId], waiting: Collection[EventId]) -> Settlement:
     """Compare the visits of a day with what the queue holds of that day.
 
-    `decided`, in the order of their passages, are ids whose row is sent, being sent, or closed for a reason of its own; `waiting` are
-    ids that are queued and can still be taken back. A visit that holds a decided passage is known by it. A decided id that no visit
-    holds (its passage was undone by the sensor) stands for the first visit that has none: of one attempt, one visit is sent.
+    `decided`, in the order of their passages, are ids whose row is sent, being sent, or closed for a reason of its
+    own; `waiting` are ids that are queued and can still be taken back. A visit that holds a decided passage is known
+    by it. A decided id that no visit holds (its passage was undone by the sensor) stands for the first visit that has
+    none: of one attempt, one visit is sent.
     """
     known: dict[EventId, EventId] = {}
     holder = {event: visit.id for visit in visits for event in visit.passages}
