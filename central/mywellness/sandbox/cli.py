@@ -7,8 +7,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from central.clock import make_clock
 from central.mywellness.sandbox.app import create_app, serve
-from central.mywellness.sandbox.clock import HasNow
+from central.mywellness.sandbox.clock import HasNow, WallOf
 from central.mywellness.sandbox.ledger import Ledger, LedgerUnreadableError
 from central.mywellness.sandbox.sandbox import Facility
 from central.mywellness.sandbox.switches import RateLimit, Switches, changed
@@ -17,12 +18,12 @@ _UNUSABLE = 2
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
-    """Add the `sandbox` command. `--clock-file` is for the caller, who makes the clock."""
+    """Add the `sandbox` command and its arguments."""
     parser = subparsers.add_parser("sandbox", help="run a stand-in Mywellness server to try the integration on")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8089, help="0 takes a free one and prints it")
     parser.add_argument("--ledger", type=Path, help="file that keeps what was recorded; without it, memory only")
-    parser.add_argument("--clock-file", type=Path, help="follow the replay clock in this file")
+    parser.add_argument("--clock-file", type=Path, help="follow the injected clock in this file")
     parser.add_argument("--api-key", default="sandbox-key")
     parser.add_argument("--username", default="sandbox@club.example")
     parser.add_argument("--password", default="sandbox-password")
@@ -59,10 +60,10 @@ async def run(args: argparse.Namespace, clock: HasNow) -> None:
     await serve(app, args.host, args.port)
 
 
-def main_sandbox(args: argparse.Namespace, clock: HasNow) -> int:
+def main_sandbox(args: argparse.Namespace) -> int:
     """Run the command and return its exit code: 0, or 2 if the settings cannot be used."""
     try:
-        asyncio.run(run(args, clock))
+        asyncio.run(run(args, WallOf(make_clock(args.clock_file))))
     except (ValidationError, LedgerUnreadableError, OSError) as error:
         print(f"sandbox cannot start: {error}", file=sys.stderr)  # noqa: T201 - the command's answer
         return _UNUSABLE

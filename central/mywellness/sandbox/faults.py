@@ -40,7 +40,7 @@ ONLY_FOR = {
 class Fault:
     """The next `count` calls of `action` (None: any) fail this way, after `skip` matching calls went well.
 
-    `delay_ms` belongs to `slow`, `status` to `server_error`.
+    `delay_ms` belongs to `slow` and is real time, as the caller's timeout is; `status` belongs to `server_error`.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
