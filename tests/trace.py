@@ -7,7 +7,9 @@ import argparse
 import json
 import sys
 from collections import defaultdict
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -43,11 +45,12 @@ def in_scope(path: Path = IN_SCOPE) -> list[str]:
     return [line for line in lines if line]
 
 
-def collect() -> tuple[Trace, int]:
-    """Collect all tests without running one; return what their marks say and pytest's exit code."""
-    trace = Trace()
-    arguments = ["--collect-only", "-qq", "--no-header", "--no-summary", "-p", "no:cacheprovider", "-p", "no:terminal"]
-    return trace, int(pytest.main(arguments, plugins=[trace]))
+def collect() -> tuple[Trace, str]:
+    """Collect all tests without running one; return what their marks say, and pytest's words where it could not."""
+    trace, heard = Trace(), StringIO()
+    with redirect_stdout(heard):
+        code = pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider"], plugins=[trace])
+    return trace, "" if code == pytest.ExitCode.OK else heard.getvalue()
 
 
 def as_json(trace: Trace, scope: list[str]) -> str:
@@ -84,9 +87,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="./dev trace", description=__doc__)
     parser.add_argument("--json", action="store_true", help="for a program")
     wanted = parser.parse_args(arguments)
-    trace, code = collect()
-    if code != pytest.ExitCode.OK:
-        print("trace: the tests cannot be collected; see ./dev test --collect-only", file=sys.stderr)
+    trace, problem = collect()
+    if problem:
+        print(f"{problem}\ntrace: the tests cannot be collected", file=sys.stderr)
         return 2
     scope = in_scope()
     print(as_json(trace, scope) if wanted.json else as_text(trace, scope))

@@ -7,8 +7,9 @@ import psycopg
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
+from playwright.sync_api import sync_playwright
 
-from tests.services import Broker, Cluster, answers, free_port
+from tests.services import CHROMIUM_ARGUMENTS, Broker, Cluster, answers, free_port
 
 
 def connect(broker: Broker, password: str) -> ReasonCode:
@@ -68,3 +69,13 @@ def test_a_free_port_can_be_bound() -> None:
         server.bind(("127.0.0.1", free_port()))
         server.listen()
         assert answers(server.getsockname()[1])
+
+
+@pytest.mark.service("chromium")
+def test_the_browser_shows_a_page(chromium: str) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_ARGUMENTS))
+        page = browser.new_page()
+        page.set_content("<title>wellgate</title><h1>Welcome</h1>")
+        assert (page.title(), page.inner_text("h1")) == ("wellgate", "Welcome")
+        browser.close()

@@ -1,10 +1,15 @@
 """`./dev trace` reads marks; it cannot be satisfied by a test that claims everything."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.trace import Trace, as_json, as_text
 
 
@@ -49,3 +54,19 @@ def test_a_test_may_claim_three_ids(ids: list[str], *, overloaded: bool) -> None
     trace = traced(FakeItem("a.py::test_x", ids))
     assert bool(trace.overloaded) is overloaded
     assert json.loads(as_json(trace, ids))["overloaded"] == ({"a.py::test_x": ids} if overloaded else {})
+
+
+def test_it_collects_with_pytest_itself_and_answers_in_json_alone(tmp_path: Path) -> None:
+    (tmp_path / "test_door.py").write_text("import pytest\n@pytest.mark.req('A-34')\ndef test_it_opens(): ...\n")
+    answer = subprocess.run(
+        [sys.executable, "-m", "tests.trace", "--json"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 1, answer.stderr  # the rest of the scope has no test there
+    traced = json.loads(answer.stdout)
+    assert (traced["in_scope"], traced["proven"], len(traced["missing"])) == (65, 1, 64)
+    assert traced["tests"] == {"A-34": ["test_door.py::test_it_opens"]}
