@@ -213,16 +213,9 @@ def _change(sent: Representation, now: Representation) -> tuple[MembershipSend, 
     if sent.frozen and not now.frozen:
         thawed = MembershipSend(Operation.UNFROZE, replace(sent, frozen=False))
         return (thawed,) if thawed.membership == now else (thawed, MembershipSend(Operation.UPDATE, now))
-    renews = not now.frozen and (_reaches_further(now, sent) or _follows(now, sent))
+    # A subscription that follows the sent one ends later too; a frozen one is prolonged without being set going.
+    renews = not now.frozen and (now.end or date.max) > (sent.end or date.max)
     return (MembershipSend(Operation.RENEW if renews else Operation.UPDATE, now),)
-
-
-def _reaches_further(now: Representation, sent: Representation) -> bool:
-    return (now.end or date.max) > (sent.end or date.max)
-
-
-def _follows(now: Representation, sent: Representation) -> bool:
-    return sent.end is not None and now.start > sent.end
 
 
 def save_membership_body(send: MembershipSend) -> Body:

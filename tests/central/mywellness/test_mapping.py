@@ -207,6 +207,12 @@ def test_the_operation_follows_from_the_transition(
         pytest.param(FROZEN, replace(FROZEN, ended=True), ["UnSubscribe"], id="frozen to ended"),
         pytest.param(FROZEN, replace(FROZEN, end=None), ["Update"], id="frozen and prolonged stays frozen"),
         pytest.param(ACTIVE, OPEN, ["Renew"], id="now renewing by itself"),
+        pytest.param(
+            ACTIVE,
+            replace(ACTIVE, start=date(2026, 6, 1), end=date(2027, 5, 31)),
+            ["Renew"],
+            id="new one after the old",
+        ),
         pytest.param(OPEN, ACTIVE, ["Update"], id="terminated: a nearer end"),
         pytest.param(ACTIVE, replace(OTHER_SUB, frozen=True), ["Froze"], id="replaced by a frozen one"),
         pytest.param(ACTIVE, replace(ACTIVE, member_since=date(2018, 1, 1)), ["Update"], id="member since corrected"),
@@ -288,6 +294,20 @@ def test_an_open_membership_that_ended_gets_its_true_last_day(held: Subscription
     ended = representation([held], TODAY, sent=sent)
     assert ended is not None
     assert (ended.ended, ended.end) == (True, end)
+
+
+def test_an_older_membership_says_nothing_about_the_end_of_an_annulled_one() -> None:
+    ended_in_2019 = subscription(
+        id=9, start=date(2019, 1, 15), bound_through=date(2019, 12, 31), charged_through=None, auto_renew=False
+    )
+    ended = representation([ended_in_2019, subscription(annulled=True)], TODAY, sent=OPEN)
+    assert ended == replace(OPEN, end=date(2026, 3, 9), ended=True)
+
+
+def test_a_membership_annulled_on_its_first_day_does_not_end_before_it_began() -> None:
+    begun_today = replace(OPEN, start=TODAY)
+    ended = representation([subscription(start=TODAY, annulled=True)], TODAY, sent=begun_today)
+    assert ended == replace(begun_today, end=TODAY, ended=True)
 
 
 def test_the_body_of_a_membership_names_its_dates() -> None:
