@@ -1,0 +1,355 @@
+"""The one thread that writes a journal: groups whatever waits into one commit, and never lets go of an entry.
+
+While a sync is under way arrivals gather; the next commit starts when it returns. When the disk refuses (full, broken)
+the writer frees acknowledged rows, then the ballast; if that is not enough entries go to the second file journal, and
+with that refused too they wait in memory. No number is given twice, no order changed, nothing unacknowledged
+overwritten (I-13).
+"""
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from sqlite_utils import Database
+
+from edge.store import presence, space
+from edge.store.database import companions
+from edge.store.presence import PresenceChange
+from edge.store.space import Ballast
+from edge.store.spill import Line, Spill
+
+log = logging.getLogger(__name__)
+
+INSERT: Final = "INSERT INTO entry (sequence, hash, body) VALUES (?, ?, ?)"
+SET_ACKNOWLEDGED: Final = "UPDATE journal SET acknowledged = ?"
+SET_MARK: Final = "INSERT OR REPLACE INTO mark (hour, through) VALUES (?, ?)"
+FREE_OLDEST: Final = """
+    DELETE FROM entry
+     WHERE sequence <= (SELECT min(sequence) + :count - 1 FROM entry)
+       AND sequence <= :through
+       AND sequence < (SELECT max(sequence) FROM entry)
+"""
+#: The newest entry always stays: the numbering goes on from it.
+
+PAGE: Final = 4_096
+WAL_FRAMES: Final = 500
+"""The write-ahead log is written once to this length, then used again and again: overwriting is a third faster."""
+
+_CHECKPOINT_FRAMES: Final = 400
+_FRAMES_PER_COMMIT: Final = 4
+_FREED_AT_ONCE: Final = 500
+_GATHER_SECONDS: Final = 0.000_2
+_LAZY_SECONDS: Final = 2.0
+_RETRY_SECONDS: Final = 0.5
+_RETRY_TURNS: Final = 16
+
+
+class Waiting(NamedTuple):
+    """An entry with its number and hash, on its way to the medium."""
+
+    sequence: int
+    hash: str
+    body: str
+    presence: PresenceChange | None
+    committed: Future[None]
+
+
+class Writer(threading.Thread):
+    """Owns the writing connection from `start()` to `close()`."""
+
+    def __init__(
+        self,
+        database: Database,
+        path: Path,
+        *,
+        spill: Spill,
+        ballast: Ballast,
+        spilled: Sequence[Line],
+        on_commit: Callable[[int], None],
+        gate: Callable[[], None] | None,
+    ) -> None:
+        super().__init__(name=f"writer of {path.name}", daemon=True)
+        self.trouble: str | None = None
+        """Why entries are not in the database, while that is so."""
+        self._database = database
+        self._path = path
+        self._spill = spill
+        self._ballast = ballast
+        self._on_commit = on_commit
+        self._gate = gate
+        self._lock = threading.Lock()
+        self._wake = threading.Condition(self._lock)
+        self._queue: list[Waiting] = []
+        self._asleep = False
+        self._target = 1
+        self._closing = False
+        self._acknowledged = 0
+        self._mark: tuple[int, int] | None = None
+        self._acknowledged_dirty = False
+        self._prune_through = 0
+        # From here on the writer thread's own.
+        self._spilled: list[Line] = list(spilled)  # on the medium, not yet in the database
+        self._held: list[Waiting] = []  # nowhere but here
+        self._turns = 0
+        self._frames = 0
+        self._failure: BaseException | None = None
+
+    # --- called by the loop's thread ----------------------------------------------------------------------------------
+
+    def put(self, entry: Waiting) -> None:
+        """Hand over the next entry. Raises the failure that ended the thread, if it has ended."""
+        with self._lock:
+            if self._failure is not None or self._closing:
+                raise RuntimeError(f"the writer of {self._path} has ended; restart the edge") from self._failure
+            self._queue.append(entry)
+            if self._asleep or len(self._queue) >= self._target:
+                self._wake.notify()
+
+    def acknowledge(self, through: int, mark: tuple[int, int] | None) -> None:
+        """Store with the next commit, or in a while, up to where central has the journal; `mark` is (hour, through)."""
+        with self._lock:
+            self._acknowledged, self._acknowledged_dirty = through, True
+            self._mark = mark or self._mark
+            self._wake.notify()
+
+    def prune(self, through: int) -> None:
+        """Remove entries up to `through` when nothing else is to do, a few at a time."""
+        with self._lock:
+            self._prune_through = max(self._prune_through, through)
+            self._wake.notify()
+
+    def forget(self, change: PresenceChange) -> None:
+        """Write a change of presence that comes with no entry: yesterday's is forgotten."""
+        done: Future[None] = Future()
+        with self._lock:
+            self._queue.append(Waiting(0, "", "", change, done))
+            self._wake.notify()
+
+    def close(self) -> None:
+        """Write what waits and end. What the disk still refuses stays in the second journal."""
+        with self._lock:
+            self._closing = True
+            self._wake.notify()
+        self.join()
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        try:
+            self._warm_up()
+            while self._turn():
+                pass
+            self._tidy(idle=True)
+        except BaseException as failure:
+            self._end(failure)
+            raise
+        finally:
+            self._database.close()
+
+    def _turn(self) -> bool:
+        group, closing, timed_out = self._next_group()
+        if self._spilled or self._held:
+            self._take_refuge(group, retry=timed_out or closing or not group)
+        elif group or self._acknowledged_dirty:
+            try:
+                self._commit(group)
+            except (sqlite3.Error, OSError) as problem:
+                self._refused(group, problem)
+        self._tidy(idle=not group)
+        return not (closing and not self._queue)
+
+    def _next_group(self) -> tuple[list[Waiting], bool, bool]:
+        """Wait for work; return the entries to commit together, whether this is the end, and whether time ran out."""
+        timed_out = False
+        with self._wake:
+            while not (self._queue or self._closing):
+                in_trouble = bool(self._spilled or self._held)
+                if self._prune_through:
+                    break
+                self._asleep = True
+                patience = _RETRY_SECONDS if in_trouble else _LAZY_SECONDS if self._acknowledged_dirty else None
+                woken = self._wake.wait(patience)
+                self._asleep = False
+                if not woken:
+                    timed_out = True
+                    break
+                if in_trouble:
+                    break
+            # Whoever waited for the last commit is about to come again: let them join while they keep coming.
+            while 0 < (arrived := len(self._queue)) < self._target and not self._closing:
+                self._wake.wait(_GATHER_SECONDS)
+                if len(self._queue) == arrived:
+                    break
+            group, self._queue = self._queue, []
+            self._target = max(1, len(group))
+            return group, self._closing, timed_out
+
+    def _commit(self, entries: Sequence[Waiting | Line]) -> None:
+        """Put entries into the database, durable on return, in one transaction with all they change."""
+        with self._lock:
+            acknowledged = self._acknowledged if self._acknowledged_dirty else None
+            mark, self._acknowledged_dirty = self._mark, False
+        rows = [(e.sequence, bytes.fromhex(e.hash), e.body) for e in entries if e.sequence]
+        changes = [e.presence for e in entries if e.presence is not None]
+        try:
+            with self._database.atomic():
+                self._insert(rows)
+                if changes:
+                    presence.store(self._database, changes)
+                if acknowledged is not None:
+                    self._database.conn.execute(SET_ACKNOWLEDGED, (acknowledged,))
+                    if mark is not None:
+                        self._database.conn.execute(SET_MARK, mark)
+                if self._gate is not None:
+                    self._gate()
+        except BaseException:
+            with self._lock:
+                self._acknowledged_dirty = self._acknowledged_dirty or acknowledged is not None
+            raise
+        self._frames += _FRAMES_PER_COMMIT + sum(len(row[2]) for row in rows) // PAGE
+        if rows:
+            self._on_commit(rows[-1][0])
+        for entry in entries:
+            if isinstance(entry, Waiting):
+                entry.committed.set_result(None)
+
+    def _insert(self, rows: list[tuple[int, bytes, str]]) -> None:
+        if len(rows) == 1:
+            self._database.conn.execute(INSERT, rows[0])
+        elif rows:
+            self._database.conn.executemany(INSERT, rows)
+
+    # --- a disk that refuses ------------------------------------------------------------------------------------------
+
+    def _refused(self, group: list[Waiting], problem: Exception) -> None:
+        log.error("journal %s refuses %d entries: %s; making room", self._path, len(group), problem)
+        self.trouble = f"journal {self._path} cannot be written ({problem})"
+        if self._make_room(group):
+            self._recovered()
+        else:
+            self._take_refuge(group, retry=False)
+
+    def _make_room(self, entries: Sequence[Waiting | Line]) -> bool:
+        """Free the oldest acknowledged rows, then the ballast; tell whether the entries are in the database now."""
+        for step in (self._free_acknowledged, self._drop_ballast):
+            try:
+                if step():
+                    self._checkpoint()
+                    self._free_acknowledged()
+                    self._commit(entries)
+                    return True
+            except (sqlite3.Error, OSError) as problem:
+                log.warning("journal %s: no room yet (%s)", self._path, problem)
+        return False
+
+    def _free_acknowledged(self) -> bool:
+        with self._lock:
+            through = self._acknowledged
+        with self._database.atomic():
+            freed = self._database.conn.execute(FREE_OLDEST, {"count": _FREED_AT_ONCE, "through": through}).rowcount
+        if freed:
+            log.warning("journal %s: freed %d acknowledged entries to make room", self._path, freed)
+        return freed > 0
+
+    def _drop_ballast(self) -> bool:
+        dropped = self._ballast.drop()
+        if dropped:
+            log.warning("journal %s: threw out its ballast", self._path)
+        return dropped
+
+    def _take_refuge(self, group: list[Waiting], *, retry: bool) -> None:
+        """Keep order: while anything waits outside the database, everything new waits behind it."""
+        self._held += group
+        self._turns += 1
+        if retry or self._turns % _RETRY_TURNS == 0:
+            everything: list[Waiting | Line] = [*self._spilled, *self._held]
+            try:
+                self._checkpoint()
+                self._free_acknowledged()
+                self._commit(everything)
+            except (sqlite3.Error, OSError):
+                pass  # still refused: `trouble` stands and the entries stay where they are
+            else:
+                self._spilled, self._held = [], []
+                self._spill.clear()
+                self._recovered()
+                return
+        if self._held:
+            lines = [Line(e.sequence, e.hash, e.body, e.presence) for e in self._held if e.sequence]
+            try:
+                self._spill.append(lines)
+            except OSError as problem:
+                if "memory" not in (self.trouble or ""):
+                    log.critical("journal %s: second journal refuses too (%s)", self._path, problem)
+                self.trouble = (
+                    f"journal {self._path} and {self._spill.path.name} are full:"
+                    f" {len(self._held)} entries in memory only"
+                )
+                return
+            self._spilled += lines
+            for entry in self._held:
+                entry.committed.set_result(None)
+            self._held = []
+            self.trouble = f"journal {self._path} is full: {len(self._spilled)} entries in {self._spill.path.name}"
+
+    def _recovered(self) -> None:
+        log.warning("journal %s takes entries again", self._path)
+        self.trouble = None
+        self._turns = 0
+
+    # --- housekeeping -------------------------------------------------------------------------------------------------
+
+    def _tidy(self, *, idle: bool) -> None:
+        """Checkpoint and prune while nobody waits; take new ballast aboard when there is room again."""
+        scarce = max(_FRAMES_PER_COMMIT, space.free(self._path.parent) // 4 // PAGE)
+        limit = min(_CHECKPOINT_FRAMES, scarce)
+        try:
+            if self._frames >= limit and (idle or not self._queue or self._frames >= WAL_FRAMES - _FRAMES_PER_COMMIT):
+                self._checkpoint()
+                if self.trouble is None:
+                    self._ballast.take()
+            if self._prune_through and not self._queue:
+                self._prune_some()
+        except (sqlite3.Error, OSError) as problem:
+            log.warning("journal %s: housekeeping put off (%s)", self._path, problem)
+            with self._lock:
+                self._prune_through = 0
+
+    def _checkpoint(self) -> None:
+        _busy, logged, moved = self._database.conn.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        self._frames = max(0, logged - moved)
+
+    def _prune_some(self) -> None:
+        with self._lock:
+            through = min(self._prune_through, self._acknowledged)
+        with self._database.atomic():
+            gone = self._database.conn.execute(FREE_OLDEST, {"count": _FREED_AT_ONCE, "through": through}).rowcount
+        self._frames += _FRAMES_PER_COMMIT + gone // 8
+        if gone < _FREED_AT_ONCE:
+            with self._lock:
+                self._prune_through = 0
+
+    def _warm_up(self) -> None:
+        """Write the write-ahead log to its full length once, where there is plenty of room."""
+        wal = companions(self._path)[0]
+        if space.free(self._path.parent) < 32 * WAL_FRAMES * PAGE or wal.stat().st_size > WAL_FRAMES * PAGE:
+            return
+        execute = self._database.conn.execute
+        execute("DROP TABLE IF EXISTS warm")
+        execute("CREATE TABLE warm (x BLOB) STRICT")
+        execute("INSERT INTO warm (x) VALUES (zeroblob(?))", (WAL_FRAMES * PAGE // 2,))
+        execute("DROP TABLE warm")
+        self._checkpoint()
+
+    def _end(self, failure: BaseException) -> None:
+        log.critical("journal %s: its writer ended: %r", self._path, failure)
+        with self._lock:
+            self._failure = failure
+            waiting, self._queue = [*self._held, *self._queue], []
+        self.trouble = f"journal {self._path}: its writer ended ({failure!r}); restart the edge"
+        for entry in waiting:
+            entry.committed.set_exception(failure)
