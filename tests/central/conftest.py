@@ -1,28 +1,59 @@
-"""A database of this test alone, on each engine: every claim about central is made twice."""
+"""What tests of central may ask for: a migrated database on both engines, a clock that stands, the API with a key."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
+from central import keys
+from central.changes import Units
 from central.database import Database
-from central.schema import METADATA
+from central.migrate import migrate
+from central.server import create_server
+from tests.central.api import Api
+from tests.fakes import FakeClock
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database."""
+@pytest.fixture(scope="session")
+def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    path = tmp_path_factory.mktemp("template") / "wellgate.db"
+    database = Database(f"sqlite:///{path}")
+    migrate(database)
+    database.close()
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path, empty_sqlite: Path) -> Iterator[Database]:
+    """A migrated, empty database of the test's own, on each engine."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/wellgate.db"
-    url: str = request.getfixturevalue("fresh_postgres_url")
-    return url
+        shutil.copy(empty_sqlite, tmp_path / "wellgate.db")
+        one = Database(f"sqlite:///{tmp_path / 'wellgate.db'}")
+    else:
+        one = Database(request.getfixturevalue("fresh_postgres_url"))
+        migrate(one)
+    yield one
+    one.close()
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """A database with all tables and nothing in them."""
-    one = Database(database_url)
-    with one._write_engine.begin() as connection:
-        METADATA.create_all(connection)
-    yield one
-    one.close()
+def clock() -> FakeClock:
+    """Tuesday 2026-03-10, 09:00 at the sites (requirements §0.2)."""
+    return FakeClock()
+
+
+@pytest.fixture
+def units(database: Database, clock: FakeClock) -> Units:
+    """Units of work without reactions."""
+    return Units(database, clock)
+
+
+@pytest.fixture
+async def api(units: Units) -> AsyncIterator[Api]:
+    """The API over real HTTP, asked with a key."""
+    key = units.run_sync(keys.create, "test")
+    async with TestClient(TestServer(create_server(units))) as client:
+        yield Api(client, key)
