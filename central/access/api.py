@@ -6,7 +6,8 @@ from aiohttp import web
 
 from central.access.snapshot import Snapshots
 from central.changes import Units
-from central.fleet import service as fleet
+from central.fleet.service import Caller
+from central.operations import Guard, guarded
 
 ACCESS_PATH: Final = "/edge/v1/access"
 
@@ -15,11 +16,8 @@ def routes(units: Units, snapshots: Snapshots) -> list[web.RouteDef]:
     """Return the routes of the access list."""
 
     async def access(request: web.Request) -> web.Response:
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        edge = await units.read(fleet.edge_by_token, token)
-        if edge is None:
-            raise web.HTTPUnauthorized(text="this edge token is unknown or revoked; enrol the edge again")
-        snapshot = await units.read(snapshots.newest, edge.site, units.clock.read().wall)
+        caller: Caller = request["edge"]
+        snapshot = await units.read(snapshots.newest, caller.site, units.clock.read().wall)
         headers = {
             "X-Wellgate-Site": snapshot.site,
             "X-Wellgate-Revision": str(snapshot.revision),
@@ -27,4 +25,4 @@ def routes(units: Units, snapshots: Snapshots) -> list[web.RouteDef]:
         }
         return web.Response(body=snapshot.body, headers=headers, content_type="application/zstd")
 
-    return [web.get(ACCESS_PATH, access)]
+    return [web.get(ACCESS_PATH, guarded(Guard.EDGE, access))]

@@ -1,4 +1,4 @@
-"""What has to happen at Mywellness for one person, from what we hold and what was sent (D-08…D-13, D-18, D-21…D-25, D-31).
+"""What has to happen at Mywellness for one person, from what we hold and what was sent (D-08…D-13, D-21…D-25, D-31).
 
 Pure: facts in, an evaluation out. Asked after every change of a person and once a night, when dates have moved on.
 """

@@ -1,7 +1,7 @@
 """One forwarder per facility at a time (rulings 26): a lock that goes with the process that holds it.
 
-On PostgreSQL an advisory lock of a connection of its own, on SQLite a lock on a file beside the database. Neither needs a clock, and
-neither outlives a SIGKILL.
+On PostgreSQL an advisory lock of a connection of its own, on SQLite a lock on a file beside the database. Neither needs
+a clock, and neither outlives a SIGKILL.
 """
 
 from __future__ import annotations

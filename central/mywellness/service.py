@@ -1,9 +1,10 @@
-"""Keeps links and queue true to what we hold: called in the transaction of every change, every visit and every night."""
+"""Keeps links and queue true to what we hold: called in the transaction of each change, each visit and each night."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from central.mywellness.rules import Held, VisitFacts, missing, visit_withheld
 from central.mywellness.settings import ForwardSettings
 from central.mywellness.states import BadTransition, LinkContext, LinkEvent, LinkState, SuspendReason, step
 from central.passages.rules import SUPERSEDED, Visit, VisitPlan
-from central.schema import QueueAction, QueueState, job, link, queue, site, subscription
+from central.schema import QueueAction, QueueState, job, queue, site, subscription
 
 NIGHTLY = "mywellness-nightly"
 
@@ -223,13 +224,9 @@ class Mywellness:
         self._enqueue(unit, person, QueueAction.DELETE, unit.now)
 
 
-def link_of(connection: sa.Connection, person: str) -> Link | None:
-    """Return a person's link, if there is one."""
-    facts = store.load(connection, [person]).get(person)
-    return facts.link if facts else None
-
-
-def links(connection: sa.Connection) -> list[dict[str, object]]:
-    """Return every link with what staff see of it."""
-    columns = (link.c.person, link.c.state, link.c.reason, link.c.missing, link.c.pending, link.c.last_error)
-    return [dict(row) for row in connection.execute(sa.select(*columns).order_by(link.c.person)).mappings()]
+def link_row(connection: sa.Connection, person: str) -> dict[str, Any]:
+    """Return a member's link as staff see it; raises `NotFound`."""
+    rows = store.link_rows(connection, person=person)
+    if not rows:
+        raise NotFound("Mywellness link of member", person)
+    return rows[0]

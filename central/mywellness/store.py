@@ -71,7 +71,7 @@ def load(connection: sa.Connection, people: Iterable[str] | None = None) -> dict
     """Return the facts of these people, or of everybody, by person id: seven questions however many they are."""
     wanted = None if people is None else list(people)
 
-    def ask(question: sa.Select[Any], column: sa.ColumnElement[str]) -> Any:  # noqa: ANN401 - rows of many shapes
+    def ask(question: sa.Select[Any], column: sa.ColumnElement[str]) -> Any:
         return connection.execute(question if wanted is None else question.where(column.in_(wanted)))
 
     groups: dict[tuple[str, str], set[str]] = {}
@@ -221,6 +221,21 @@ INTERRUPTED = sa.select(
     queue.c.sender,
 ).where(queue.c.state == QueueState.SENDING)
 
+_QUEUE_VIEW = (
+    "id",
+    "person",
+    "action",
+    "visit",
+    "visit_at",
+    "state",
+    "detail",
+    "attempts",
+    "created_at",
+    "due_at",
+    "sender",
+    "done_at",
+)
+
 COUNTS = sa.select(queue.c.action, queue.c.state, sa.func.count()).group_by(queue.c.action, queue.c.state)
 
 
@@ -230,7 +245,7 @@ def next_due(connection: sa.Connection, now: datetime) -> QueueRow | None:
     return None if row is None else _queue_row(row)
 
 
-def _queue_row(row: Any) -> QueueRow:  # noqa: ANN401 - a database row
+def _queue_row(row: Any) -> QueueRow:
     return QueueRow(
         row.id, row.person, QueueAction(row.action), row.visit, row.visit_at, row.site, row.attempts, row.detail
     )
@@ -241,7 +256,7 @@ def interrupted(connection: sa.Connection) -> list[tuple[QueueRow, str]]:
     return [(_queue_row(row), row.sender) for row in connection.execute(INTERRUPTED)]
 
 
-def enqueue(  # noqa: PLR0913 - one row, named columns
+def enqueue(
     connection: sa.Connection,
     owner: str,
     action: QueueAction,
@@ -288,3 +303,44 @@ def counts(connection: sa.Connection) -> dict[str, dict[str, int]]:
     for action, state, rows in connection.execute(COUNTS):
         found.setdefault(action, {})[state] = rows
     return found
+
+
+def oldest_open(connection: sa.Connection) -> datetime | None:
+    """Return when the oldest row that is still to be sent was queued."""
+    found: datetime | None = connection.execute(
+        sa.select(sa.func.min(queue.c.created_at)).where(queue.c.state.in_(OPEN))
+    ).scalar_one()
+    return found
+
+
+def queue_rows(  # noqa: PLR0913 - filters by name
+    connection: sa.Connection,
+    *,
+    state: QueueState | None,
+    action: QueueAction | None,
+    person: str | None,
+    after: int,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Return rows of the queue by number."""
+    columns = [queue.c[name] for name in _QUEUE_VIEW]
+    question = sa.select(*columns).where(queue.c.id > after).order_by(queue.c.id).limit(limit)
+    for column, wanted in ((queue.c.state, state), (queue.c.action, action), (queue.c.person, person)):
+        if wanted is not None:
+            question = question.where(column == wanted)
+    return [dict(row) for row in connection.execute(question).mappings()]
+
+
+def link_rows(
+    connection: sa.Connection, *, person: str | None = None, after: str = "", limit: int = 1
+) -> list[dict[str, Any]]:
+    """Return links by person."""
+    columns = [link.c[name] for name in ("person", "state", "reason", "missing", "pending", "last_error")]
+    question = sa.select(
+        *columns,
+        link.c.person_sent_at.label("last_sent"),
+        link.c.membership_sent.label("membership"),
+        link.c.facility_user_id,
+    )
+    question = question.where(link.c.person > after if person is None else link.c.person == person)
+    return [dict(row) for row in connection.execute(question.order_by(link.c.person).limit(limit)).mappings()]

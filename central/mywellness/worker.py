@@ -1,7 +1,7 @@
-"""The forwarder: sends the rows of the queue, in order per member, once, and writes down every answer (D-45…D-49, D-56, D-59).
+"""The forwarder: sends the rows of the queue, in order per member, once, and writes down every answer (D-45…D-59).
 
-A row is marked `sending` and committed before anything is sent, so a crash at any point leaves a trace: a visit that was being sent is
-then of unknown outcome and is not sent again, everything else is safe to send again (rulings 22).
+A row is marked `sending` and committed before anything is sent, so a crash at any point leaves a trace: a visit that
+was being sent is then of unknown outcome and is not sent again, everything else is safe to send again (rulings 22).
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class Forwarder:
         return Sent()
 
     async def _create(self, person: str, body: Body) -> RemoteIds | Failure:
-        """Look for the person by our id first: a lost link, or a create whose answer was lost, never makes a second (D-15)."""
+        """Look for our id first: a lost link, or a create whose answer was lost, never makes a second person (D-15)."""
         found = await self._client.lookup_external_id(person)
         if isinstance(found, Done) and found.data is not None:
             return found.data

@@ -1,0 +1,339 @@
+"""A whole wellgate on one machine: broker, central, sandbox and edges as real processes, with simulated readers and pins.
+
+Used by `./dev demo`, by replays and crash runs, and by the journeys of the test suite. Everything listens on loopback.
+"""
+
+import asyncio
+import json
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from deploy.demo import broker as brokers
+from deploy.demo.hands import ClockHands
+from deploy.demo.hardware import Gate, PinChange, PinWatcher, ReaderPort
+from deploy.demo.pins import factory_name
+from deploy.demo.program import Program
+
+FACILITY: Final = "demogym"
+MYWELLNESS: Final = ("sandbox-key", "sandbox@club.example", "sandbox-password")
+
+
+@dataclass(frozen=True)
+class LanePlan:
+    """A lane of an edge: its readers, and which outputs it drives (BCM numbers)."""
+
+    lane: str
+    readers: tuple[str, ...]
+    relay: int | None
+    granted_lamp: int | None
+    denied_lamp: int | None
+    kind: str = "IN"
+
+
+@dataclass(frozen=True)
+class EdgePlan:
+    """An edge with its lanes."""
+
+    edge: str
+    lanes: tuple[LanePlan, ...]
+
+
+@dataclass
+class EdgeRig:
+    """An edge and the hardware around it."""
+
+    plan: EdgePlan
+    program: Program
+    ports: dict[str, ReaderPort]
+    pins: PinWatcher
+    gate: Gate
+    changes: "asyncio.Queue[PinChange]" = field(default_factory=asyncio.Queue)
+
+
+@dataclass
+class Plan:
+    """What a world is made of."""
+
+    folder: Path
+    site: str
+    edges: Sequence[EdgePlan]
+    zone: str = "Europe/Stockholm"
+    start: datetime | None = None
+    """Where the injected clock begins; `None` = the machine's own clock."""
+    database: str | None = None
+    """Address of a PostgreSQL database; SQLite in the folder otherwise."""
+    broker: str | None = None
+    """`mosquitto` or `embedded`; whichever this machine has when `None`."""
+    http_port: int = 0
+    fast_mywellness: bool = True
+    """No pacing, no coalescing, 50 ms back-off (rulings 23)."""
+
+
+class World:
+    """The running processes and the way to talk to them."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Prepare; `open_world` starts it."""
+        self.plan = plan
+        self.folder = plan.folder
+        self.hands: ClockHands | None = None
+        self.broker_kind = plan.broker or ("mosquitto" if brokers.find_mosquitto() else "embedded")
+        self.broker_port = free_port()
+        self.http_port = plan.http_port or free_port()
+        self.sandbox_port = free_port()
+        self.edges: dict[str, EdgeRig] = {}
+        self.api_key = ""
+        self.broker: Program
+        self.central: Program
+        self.sandbox: Program
+        self._http: httpx.AsyncClient
+
+    @property
+    def url(self) -> str:
+        """Where central answers."""
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def sandbox_url(self) -> str:
+        """Where the stand-in Mywellness answers."""
+        return f"http://127.0.0.1:{self.sandbox_port}"
+
+    @property
+    def database(self) -> str:
+        """Address of central's database."""
+        return self.plan.database or f"sqlite:///{self.folder / 'central' / 'wellgate.db'}"
+
+    # --- talking ------------------------------------------------------------------------------------------------------
+
+    async def api(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        """Ask central's API as staff; raises `RuntimeError` with the problem's words."""
+        headers = {"Authorization": f"Bearer {self.api_key}"}
+        answer = await self._http.request(method, f"{self.url}{path}", json=body, headers=headers)
+        if answer.status_code >= httpx.codes.BAD_REQUEST:
+            msg = f"{method} {path} answered {answer.status_code}: {answer.text}"
+            raise RuntimeError(msg)
+        return answer.json() if answer.content else None
+
+    async def standin(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        """Ask the sandbox's own controls."""
+        answer = await self._http.request(method, f"{self.sandbox_url}/_standin/{path}", json=body)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    async def command(self, *arguments: str) -> str:
+        """Run `wellgate-central …` to its end and return what it printed; raises `RuntimeError` with its words."""
+        program = Program.python("command", "central", *arguments, log=self.folder / "commands.log")
+        process = await asyncio.create_subprocess_exec(
+            *program._command,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,  # noqa: SLF001
+        )
+        out, err = await process.communicate()
+        if process.returncode:
+            msg = (
+                f"wellgate-central {' '.join(arguments)} ended with {process.returncode}: {err.decode()}{out.decode()}"
+            )
+            raise RuntimeError(msg)
+        return out.decode()
+
+    # --- building -----------------------------------------------------------------------------------------------------
+
+    def prepare_central(self) -> None:
+        """Describe central and the sandbox as programs."""
+        key, user, password = MYWELLNESS
+        clock = ["--clock-file", self.hands.path] if self.hands else []
+        self.sandbox = Program.python(
+            "sandbox",
+            "central",
+            *["sandbox", "--port", str(self.sandbox_port), "--ledger", self.folder / "ledger.jsonl", *clock],
+            log=self.folder / "sandbox.log",
+        )
+        data = self.folder / "central"
+        data.mkdir(parents=True, exist_ok=True)
+        secret = data / "broker.password"
+        secret.touch(mode=0o600)
+        secret.write_text(secrets.token_urlsafe(24))
+        settings = {
+            "database": self.database,
+            "data": str(data),
+            "http": f"127.0.0.1:{self.http_port}",
+            "broker": f"mqtt://central@127.0.0.1:{self.broker_port}",
+            "broker_password_file": str(secret),
+            "live_open": True,
+            "clock_file": str(self.hands.path) if self.hands else None,
+            "mywellness": {
+                "base_url": self.sandbox_url,
+                "facility": FACILITY,
+                "api_key": key,
+                "username": user,
+                "password": password,
+                "zone": self.plan.zone,
+                **(
+                    {"calls_per_second": 0, "coalesce_s": 0, "first_backoff_s": 0.05}
+                    if self.plan.fast_mywellness
+                    else {}
+                ),
+            },
+        }
+        self.settings_file = data / "central.json"
+        self.settings_file.touch(mode=0o600)
+        self.settings_file.write_text(json.dumps(settings, indent=2))
+        self.central = Program.python(
+            "central", "central", "serve", "--config", self.settings_file, log=self.folder / "central.log"
+        )
+
+    async def make_key(self) -> None:
+        """Bring the database up and make the staff key of this run."""
+        await self.command("migrate", "--config", str(self.settings_file))
+        made = await self.command("api-key", "create", "demo", "--config", str(self.settings_file))
+        self.api_key = made.split()[-1]
+
+    async def make_site(self, site: dict[str, Any] | None = None) -> None:
+        """Create the site with the lanes and readers of the plan."""
+        place = {"id": self.plan.site, "name": "Demo gym", "zone": self.plan.zone, **(site or {})}
+        await self.api("POST", "/api/sites", place)
+        for edge in self.plan.edges:
+            for lane in edge.lanes:
+                await self.api("POST", f"/api/sites/{self.plan.site}/lanes", {"id": lane.lane, "name": lane.lane})
+                for reader in lane.readers:
+                    wish = {"id": reader, "lane": lane.lane, "name": reader, "kind": lane.kind}
+                    await self.api("POST", f"/api/sites/{self.plan.site}/readers", wish)
+
+    async def make_broker(self) -> None:
+        """Write the broker's accounts from central's list of edges, and start it."""
+        folder = self.folder / "broker"
+        folder.mkdir(exist_ok=True)
+        await self.command("broker-files", str(folder), "--config", str(self.settings_file))
+        binary = brokers.find_mosquitto()
+        if self.broker_kind == "mosquitto" and binary is not None:
+            self.broker = brokers.mosquitto(binary, folder, self.broker_port)
+        else:
+            self.broker = brokers.embedded(folder, self.broker_port)
+        await self.broker.start()
+        await until(lambda: answers(self.broker_port), 10, "the broker")
+
+    async def make_edge(self, plan: EdgePlan) -> None:
+        """Enrol an edge and write its `site.toml`."""
+        enrolment = await self.api("POST", "/api/edges", {"id": plan.edge, "site": self.plan.site})
+        key = (await self.command("public-key", "--config", str(self.settings_file))).strip()
+        folder = self.folder / plan.edge
+        folder.mkdir(exist_ok=True)
+        settings = folder / "site.toml"
+        settings.touch(mode=0o600)
+        settings.write_text(self._site_toml(plan, enrolment, key))
+        gate = Gate(folder / "gate")
+        changes: asyncio.Queue[PinChange] = asyncio.Queue()
+        pins = PinWatcher(folder / "pins", changes.put_nowait)
+        ports = {reader: ReaderPort(folder / reader) for lane in plan.lanes for reader in lane.readers}
+        program = Program.python(
+            plan.edge,
+            "edge",
+            *["run", "--config", settings],
+            log=self.folder / f"{plan.edge}.log",
+            environment={"WELLGATE_PINS": str(pins.path), "WELLGATE_GATE": str(gate.path)},
+        )
+        self.edges[plan.edge] = EdgeRig(plan, program, ports, pins, gate, changes)
+
+    def _site_toml(self, plan: EdgePlan, enrolment: dict[str, Any], public_key: str) -> str:
+        lines = [
+            f'site = "{self.plan.site}"',
+            f'edge = "{plan.edge}"',
+            'data = "data"',
+            f'[broker]\nhost = "127.0.0.1"\nport = {self.broker_port}\npassword = "{enrolment["broker_password"]}"',
+            f'[central]\nurl = "{self.url}"\ntoken = "{enrolment["token"]}"\npublic_key = "{public_key}"',
+            f'[gpio]\npin_factory = "{factory_name()}"',
+        ]
+        if self.hands:
+            lines.append(f'[clock]\nfile = "{self.hands.path}"')
+        for lane in plan.lanes:
+            lines.append(f'[[lanes]]\nid = "{lane.lane}"')
+            for name in ("relay", "granted_lamp", "denied_lamp"):
+                if (pin := getattr(lane, name)) is not None:
+                    lines.append(f"{name} = {{pin = {pin}}}")
+        for lane in plan.lanes:
+            for reader in lane.readers:
+                port = self.folder / plan.edge / reader
+                lines.append(
+                    f'[[readers]]\nid = "{reader}"\nlane = "{lane.lane}"\nkind = "{lane.kind}"\n'
+                    f'protocol = "rdm6300"\nport = "{port}"'
+                )
+        return "\n".join(lines) + "\n"
+
+    async def close(self) -> None:
+        """Stop everything, edges first."""
+        for rig in self.edges.values():
+            rig.gate.disarm()
+            await rig.program.stop()
+            rig.pins.close()
+            for port in rig.ports.values():
+                port.close()
+        for name in ("central", "sandbox", "broker"):
+            program: Program | None = getattr(self, name, None)
+            if program is not None:
+                await program.stop()
+        await self._http.aclose()
+
+
+@asynccontextmanager
+async def open_world(
+    plan: Plan, *, seed: Callable[[World], Any] | None = None, site: dict[str, Any] | None = None
+) -> AsyncIterator[World]:
+    """Start a world: database, sandbox, central, site, `seed`, edges, broker. Everything is stopped at the end."""
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        world = World(plan)
+        world._http = httpx.AsyncClient(timeout=30, trust_env=False)  # noqa: SLF001 - opened where it is closed
+        stack.push_async_callback(world.close)
+        if plan.start is not None:
+            world.hands = ClockHands(plan.folder / "clock", plan.start.astimezone(UTC))
+        world.prepare_central()
+        await world.sandbox.start()
+        await world.make_key()
+        await world.central.start()
+        await world.central.ready()
+        await world.make_site(site)
+        if seed is not None:
+            await seed(world)
+        for edge in plan.edges:
+            await world.make_edge(edge)
+        await world.make_broker()
+        await world.sandbox.ready()
+        for rig in world.edges.values():
+            await rig.program.start()
+        for rig in world.edges.values():
+            await rig.program.ready()
+        yield world
+
+
+async def until(holds: Callable[[], bool], seconds: float, what: str) -> None:
+    """Wait until something holds; raises `TimeoutError` naming what did not come."""
+    try:
+        async with asyncio.timeout(seconds):
+            while not holds():
+                await asyncio.sleep(0.01)
+    except TimeoutError as waited:
+        msg = f"{what} did not come within {seconds:g} s"
+        raise TimeoutError(msg) from waited
+
+
+def answers(port: int) -> bool:
+    """Tell whether something listens on a loopback port."""
+    with socket.socket() as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody used a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
