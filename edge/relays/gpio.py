@@ -138,7 +138,7 @@ class LanePins:
         """Switch the lamp «denied»."""
         _switch(self._red, on=on)
 
-    def on_rotation(self, turned: Callable[[], None]) -> None:
+    def on_rotation(self, turned: Callable[[], object]) -> None:
         """Call `turned`, in a thread of the pin library, once for every turn of the barrier."""
         if self._sensor is None:
             return
