@@ -49,6 +49,9 @@ def writing(path: Path) -> Database:
         connection.execute("PRAGMA mmap_size = 0")
         connection.execute("PRAGMA wal_autocheckpoint = 0")  # its owner checkpoints when nobody waits for a commit
         level = int(connection.execute("PRAGMA synchronous").fetchone()[0])
+    except sqlite3.OperationalError as problem:
+        connection.close()
+        raise StoreError(f"{path} cannot be opened ({problem}): check room, rights and health of the disk") from problem
     except sqlite3.DatabaseError as problem:
         connection.close()
         raise StoreError(f"{path} is not a readable database ({problem}); {_KEEP}") from problem

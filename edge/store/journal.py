@@ -86,7 +86,7 @@ class Journal:
         clock: Clock,
         boot: str,
         on_commit: Callable[[int], None] | None,
-        gate: Callable[[], None] | None,
+        gate: Callable[[], object] | None,
     ) -> None:
         self.path = path
         self.boot = boot
@@ -133,7 +133,7 @@ class Journal:
         clock: Clock,
         rng: random.Random | None = None,
         on_commit: Callable[[int], None] | None = None,
-        gate: Callable[[], None] | None = None,
+        gate: Callable[[], object] | None = None,
     ) -> Self:
         """Open the journal at `path`; where there has never been one, make it, with an epoch of its own.
 
@@ -147,6 +147,8 @@ class Journal:
             epoch = f"{rng.getrandbits(64):016x}"
             create(path, APPLICATION_ID, MIGRATIONS, lambda db: _first_rows(db, edge, epoch))
             log.info("journal %s made, epoch %s", path, epoch)
+        if space.free(path.parent) < space.RESERVE:
+            Ballast(path.with_suffix(".ballast")).drop()
         database = writing(path)
         try:
             claim(database, path, APPLICATION_ID, "journal")

@@ -11,6 +11,9 @@ from typing import Final
 BALLAST: Final = 150_000
 """Bytes kept in reserve."""
 
+RESERVE: Final = 64 * 1024
+"""Bytes the journal itself never uses up: SQLite needs them to free rows and to open its file."""
+
 _LEVELS: Final = (0.95, 0.80, 0.50)  # rulings 12
 
 

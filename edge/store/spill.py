@@ -4,12 +4,14 @@ Space is set aside while there is some, so that a full disk still takes about tw
 of JSON; whatever does not continue the chain of hashes is an older use of the file and ends the reading.
 """
 
+import errno
 import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from edge.store import space
 from edge.store.presence import PresenceChange, from_json, to_json
 from protocol.journal import chain
 
@@ -72,6 +74,9 @@ class Spill:
         ).encode()
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
+            grows = self._end + len(text) >= os.fstat(descriptor).st_size
+            if grows and space.free(self.path.parent) < space.RESERVE + len(text):
+                raise OSError(errno.ENOSPC, "what was set aside is used up and the disk is full", str(self.path))
             written = os.pwrite(descriptor, text + b"\0", self._end)
             if written <= len(text):
                 raise OSError(f"{self.path}: only {written} of {len(text) + 1} bytes fitted")

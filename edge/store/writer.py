@@ -6,6 +6,7 @@ with that refused too they wait in memory. No number is given twice, no order ch
 overwritten (I-13).
 """
 
+import errno
 import logging
 import sqlite3
 import threading
@@ -42,6 +43,7 @@ WAL_FRAMES: Final = 500
 _CHECKPOINT_FRAMES: Final = 400
 _FRAMES_PER_COMMIT: Final = 4
 _FREED_AT_ONCE: Final = 500
+_MERGED_AT_ONCE: Final = 64
 _GATHER_SECONDS: Final = 0.000_2
 _LAZY_SECONDS: Final = 2.0
 _RETRY_SECONDS: Final = 0.5
@@ -70,7 +72,7 @@ class Writer(threading.Thread):
         ballast: Ballast,
         spilled: Sequence[Line],
         on_commit: Callable[[int], None],
-        gate: Callable[[], None] | None,
+        gate: Callable[[], object] | None,
     ) -> None:
         super().__init__(name=f"writer of {path.name}", daemon=True)
         self.trouble: str | None = None
@@ -141,6 +143,8 @@ class Writer(threading.Thread):
     def run(self) -> None:
         try:
             self._warm_up()
+            if self._spilled:
+                self._take_refuge([], retry=True)
             while self._turn():
                 pass
             self._tidy(idle=True)
@@ -190,6 +194,8 @@ class Writer(threading.Thread):
 
     def _commit(self, entries: Sequence[Waiting | Line]) -> None:
         """Put entries into the database, durable on return, in one transaction with all they change."""
+        if entries:
+            self._leave_a_reserve()
         with self._lock:
             acknowledged = self._acknowledged if self._acknowledged_dirty else None
             mark, self._acknowledged_dirty = self._mark, False
@@ -216,6 +222,14 @@ class Writer(threading.Thread):
         for entry in entries:
             if isinstance(entry, Waiting):
                 entry.committed.set_result(None)
+
+    def _leave_a_reserve(self) -> None:
+        """Stop before the very last room is gone: without some of it acknowledged rows could not be freed either."""
+        if self._ballast.aboard or space.free(self._path.parent) >= space.RESERVE:
+            return
+        (pages,) = self._database.conn.execute("PRAGMA freelist_count").fetchone()
+        if pages < _FRAMES_PER_COMMIT:
+            raise OSError(errno.ENOSPC, "less room than the reserve, and no free page in the file", str(self._path))
 
     def _insert(self, rows: list[tuple[int, bytes, str]]) -> None:
         if len(rows) == 1:
@@ -265,19 +279,9 @@ class Writer(threading.Thread):
         """Keep order: while anything waits outside the database, everything new waits behind it."""
         self._held += group
         self._turns += 1
-        if retry or self._turns % _RETRY_TURNS == 0:
-            everything: list[Waiting | Line] = [*self._spilled, *self._held]
-            try:
-                self._checkpoint()
-                self._free_acknowledged()
-                self._commit(everything)
-            except (sqlite3.Error, OSError):
-                pass  # still refused: `trouble` stands and the entries stay where they are
-            else:
-                self._spilled, self._held = [], []
-                self._spill.clear()
-                self._recovered()
-                return
+        if (retry or self._turns % _RETRY_TURNS == 0) and self._come_back():
+            self._recovered()
+            return
         if self._held:
             lines = [Line(e.sequence, e.hash, e.body, e.presence) for e in self._held if e.sequence]
             try:
@@ -295,6 +299,31 @@ class Writer(threading.Thread):
                 entry.committed.set_result(None)
             self._held = []
             self.trouble = f"journal {self._path} is full: {len(self._spilled)} entries in {self._spill.path.name}"
+
+    def _come_back(self) -> bool:
+        """Bring what waits outside into the database, oldest first, a part at a time; tell whether all of it is in."""
+        while waiting := self._first_outside():
+            try:
+                self._checkpoint()
+                self._commit(waiting)
+            except (sqlite3.Error, OSError):
+                if not self._freed():
+                    return False  # `trouble` stands, the entries stay where they are
+                continue
+            merged = len(self._spilled)
+            self._spilled = self._spilled[len(waiting) :]
+            self._held = self._held[max(0, len(waiting) - merged) :]
+        self._spill.clear()
+        return True
+
+    def _first_outside(self) -> list[Waiting | Line]:
+        return [*self._spilled[:_MERGED_AT_ONCE], *self._held[: max(0, _MERGED_AT_ONCE - len(self._spilled))]]
+
+    def _freed(self) -> bool:
+        try:
+            return self._free_acknowledged()
+        except sqlite3.Error:
+            return False
 
     def _recovered(self) -> None:
         log.warning("journal %s takes entries again", self._path)
@@ -315,7 +344,7 @@ class Writer(threading.Thread):
             if self._prune_through and not self._queue:
                 self._prune_some()
         except (sqlite3.Error, OSError) as problem:
-            log.warning("journal %s: housekeeping put off (%s)", self._path, problem)
+            log.debug("journal %s: housekeeping put off (%s)", self._path, problem)  # the next commit tells
             with self._lock:
                 self._prune_through = 0
 

@@ -70,7 +70,7 @@ def test_two_journals_never_share_an_epoch(tmp_path: Path) -> None:
 
 def test_an_entry_cannot_be_read_before_it_is_on_the_medium(tmp_path: Path) -> None:
     stalled = threading.Event()
-    journal = Journal.open(tmp_path / "journal.db", edge=EDGE, clock=FakeClock(), gate=lambda: bool(stalled.wait(10)))
+    journal = Journal.open(tmp_path / "journal.db", edge=EDGE, clock=FakeClock(), gate=lambda: stalled.wait(10))
     entry = journal.append(body)
     assert not entry.committed.done()
     assert (journal.last, journal.committed, journal.read(1, 50, 64_000)) == (1, 0, [])
@@ -87,7 +87,7 @@ def test_what_waits_while_a_sync_is_under_way_goes_into_one_commit(tmp_path: Pat
         tmp_path / "journal.db",
         edge=EDGE,
         clock=FakeClock(),
-        gate=lambda: bool(first.wait(10)),
+        gate=lambda: first.wait(10),
         on_commit=commits.append,
     )
     entries = [journal.append(body)]
@@ -344,9 +344,8 @@ def test_a_thousand_entries_take_less_than_600_bytes_each_beyond_the_empty_journ
     pages = "SELECT page_count - freelist_count FROM pragma_page_count, pragma_freelist_count"
     with sqlite3.connect(tmp_path / "journal.db") as connection:
         before = connection.execute(pages).fetchone()[0]
-    for _ in range(1000):
-        last = journal.append(lambda _s, _e: "x" * 420)
-    last.committed.result(10)
+    waiting = [journal.append(lambda _s, _e: "x" * 420) for _ in range(1000)]
+    waiting[-1].committed.result(10)
     used = connection.execute(pages).fetchone()[0] - before
     connection.close()
     journal.close()
