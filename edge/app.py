@@ -1,0 +1,197 @@
+"""The agent put together: which parts there are, who owns their tasks, and the order in which they stop.
+
+Starting: files, then pins, then lanes, then readers; the network comes beside them and is never waited for. Stopping:
+readers first, so that nothing new comes in; then what was read is answered; then the lanes close; then the line and the
+files.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from edge.barrier import Barrier, profile_of
+from edge.clock import make_clock
+from edge.config import EdgeConfig, SerialReader, WiegandReader
+from edge.frames import Read
+from edge.health import tell_systemd
+from edge.passage import Passages
+from edge.readers import Reader
+from edge.readers.device import DeviceReader
+from edge.readers.serial_port import SerialDevice
+from edge.readers.wiegand_pins import WiegandDevice
+from edge.relays.gpio import Pins
+from edge.store.access import AccessStore
+from edge.store.journal import Journal
+from protocol.clock import Clock
+from protocol.identity import EdgeId, LaneId, ReaderId, SiteId
+from protocol.messages import Notice
+
+log = logging.getLogger(__name__)
+
+_DRAIN_S: Final = 2.0
+"""How long reads under way may take to be answered when the agent stops."""
+_FIRST_TRY_S: Final = 5.0
+"""How long readers may take to open before the agent says it is ready without them."""
+
+
+class Files(NamedTuple):
+    """What lies on the disk of an edge."""
+
+    journal: Journal
+    access: AccessStore
+
+
+@contextlib.contextmanager
+def opened_files(config: EdgeConfig, clock: Clock, on_commit: Callable[[int], None]) -> Iterator[Files]:
+    """Open journal and access list. Raises StoreError when the journal cannot be used: no edge runs without one."""
+    config.data.mkdir(parents=True, exist_ok=True)
+    access = AccessStore.open(config.data, site=SiteId(config.site))
+    try:
+        journal = Journal.open(config.data / "journal.db", edge=EdgeId(config.edge), clock=clock, on_commit=on_commit)
+        try:
+            yield Files(journal, access)
+        finally:
+            journal.close()
+    finally:
+        access.close()
+
+
+def device_readers(config: EdgeConfig, clock: Clock) -> list[Reader]:
+    """The readers of the settings, on their devices."""
+    readers: list[Reader] = []
+    for one in config.readers:
+        match one:
+            case SerialReader():
+                readers.append(DeviceReader(ReaderId(one.id), SerialDevice(one, clock), clock))
+            case WiegandReader():
+                readers.append(DeviceReader(ReaderId(one.id), WiegandDevice(one, clock), clock))
+    return readers
+
+
+class Agent:
+    """Readers, passages and lanes: everything that works without a network."""
+
+    def __init__(
+        self,
+        config: EdgeConfig,
+        *,
+        clock: Clock,
+        files: Files,
+        pins: Pins,
+        readers: Sequence[Reader],
+        is_online: Callable[[], bool],
+        notify: Callable[[Notice], None],
+    ) -> None:
+        self.readers = readers
+        self.passages = Passages(
+            site=SiteId(config.site),
+            clock=clock,
+            journal=files.journal,
+            access=files.access,
+            lanes={LaneId(lane.id): lane for lane in config.lanes},
+            readers={ReaderId(reader.id): reader for reader in config.readers},
+            is_online=is_online,
+            notify=notify,
+        )
+        self.passages.barriers = {
+            LaneId(lane.id): Barrier(
+                LaneId(lane.id), profile_of(lane), pins.lanes[lane.id], clock, self.passages.outcome
+            )
+            for lane in config.lanes
+        }
+        self._group = asyncio.TaskGroup()
+        self._answering: set[asyncio.Task[object]] = set()
+
+    # --- what readers tell (edge.readers.Sink) ------------------------------------------------------------------------
+
+    def card(self, reader: ReaderId, read: Read) -> None:
+        """A card was presented."""
+        task: asyncio.Task[object] = self._group.create_task(
+            self.passages.present(reader, read), name=f"card at {reader}"
+        )
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    def lost(self, reader: ReaderId, detail: str) -> None:
+        """A reader has fallen silent."""
+        self.passages.reader_changed(reader, "lost", detail)
+
+    def back(self, reader: ReaderId, detail: str) -> None:
+        """A reader can be heard again."""
+        self.passages.reader_changed(reader, "back", detail)
+
+    async def opened_readers(self) -> int:
+        """Wait until every reader has tried its device once; return how many are open."""
+        tries = [asyncio.ensure_future(reader.opened()) for reader in self.readers]
+        done, late = await asyncio.wait(tries, timeout=_FIRST_TRY_S)
+        for task in late:
+            task.cancel()
+        return sum(task.result() for task in done)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`; then answer what was read, and return. A part that fails ends all of them."""
+        async with self._group as group:
+            lanes = [
+                group.create_task(barrier.run(), name=f"lane {lane}")
+                for lane, barrier in self.passages.barriers.items()
+            ]
+            readers = [group.create_task(reader.run(self), name=f"reader {reader.id}") for reader in self.readers]
+            await stop.wait()
+            await cancelled(readers)
+            if self._answering:
+                await asyncio.wait(self._answering, timeout=_DRAIN_S)
+            await cancelled(lanes)
+
+
+async def cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks and wait until they have ended."""
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+
+
+async def run(config: EdgeConfig, announce: Callable[[str], None]) -> None:
+    """Run the edge until SIGTERM or SIGINT; `announce` gets the one line that says it is ready.
+
+    Raises StoreError or PinsError when it cannot start.
+    """
+    clock = make_clock(config.clock.file if config.clock else None)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    with (
+        opened_files(config, clock, lambda _through: None) as files,
+        Pins(config.gpio.pin_factory, config.lanes, clock) as pins,
+    ):
+        agent = Agent(
+            config,
+            clock=clock,
+            files=files,
+            pins=pins,
+            readers=device_readers(config, clock),
+            is_online=lambda: False,
+            notify=lambda _notice: None,
+        )
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(agent.run(stop), name="agent")
+            count = await agent.opened_readers()
+            announce(ready_line(config, files, count))
+            tell_systemd("READY=1")
+            await working
+            tell_systemd("STOPPING=1")
+
+
+def ready_line(config: EdgeConfig, files: Files, opened: int) -> str:
+    """The line that says that cards are answered from now on, and by what."""
+    access = f"access list {files.access.revision}" if files.access.revision else "no access list yet"
+    waiting = files.journal.last - files.journal.acknowledged
+    return (
+        f"READY edge={config.edge} site={config.site} readers={opened}/{len(config.readers)} lanes={len(config.lanes)}"
+        f" revision={files.access.revision} ({access}, {waiting} entries waiting)"
+    )

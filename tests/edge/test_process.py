@@ -1,0 +1,299 @@
+"""The agent as a process: real ports (pseudo terminals), pins that write down their edges, no broker and no central."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sqlite3
+import sys
+import tty
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from deploy.demo.pins import factory_name
+from edge.frames.encode import rdm6300_frame
+from protocol.journal import BODY, Passage, ReaderChange
+from tests.edge.builders import access_list, holder
+from tests.edge.waiting import until
+
+ROOT = Path(__file__).parents[2]
+ANNA = 10_000_342
+SETTINGS = """
+site = "F1"
+edge = "edge-1"
+data = "data"
+
+[broker]
+host = "127.0.0.1"
+port = 1
+password = "nobody listens"
+
+[central]
+url = "http://127.0.0.1:1"
+token = "nobody listens"
+public_key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+[gpio]
+pin_factory = "{factory}"
+
+[[lanes]]
+id = "entrance"
+relay = {{ pin = 17, pulse_ms = 200 }}
+granted_lamp = {{ pin = 22 }}
+denied_lamp = {{ pin = 23 }}
+
+[[lanes]]
+id = "exit"
+relay = {{ pin = 18 }}
+granted_lamp = {{ pin = 25 }}
+
+[[readers]]
+id = "RD-IN"
+lane = "entrance"
+protocol = "rdm6300"
+port = "{folder}/reader-in"
+
+[[readers]]
+id = "RD-OUT"
+lane = "exit"
+protocol = "rdm6300"
+port = "{folder}/reader-out"
+kind = "OUT"
+"""
+
+
+class Site:
+    """A folder with settings, an access list, two ports, and a file of pin edges."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings = folder / "site.toml"
+        self.settings.write_text(SETTINGS.format(folder=folder, factory=factory_name()))
+        self.record = folder / "pins"
+        self.record.touch()
+        self.masters: dict[str, int] = {}
+        self._slaves: dict[str, int] = {}
+        for name in ("reader-in", "reader-out"):
+            self.plug_in(name)
+        (folder / "data").mkdir()
+        access_list(folder / "data" / "access.db", revision=17, holders=[(str(ANNA), holder("M1001"))])
+
+    def plug_in(self, name: str) -> None:
+        self.masters[name], slave = os.openpty()
+        tty.setraw(slave)
+        self._slaves[name] = slave
+        (self.folder / name).symlink_to(os.ttyname(slave))
+
+    def pull_out(self, name: str) -> None:
+        (self.folder / name).unlink()
+        os.close(self._slaves.pop(name))
+        os.close(self.masters.pop(name))
+
+    def badge(self, name: str, number: int) -> None:
+        os.write(self.masters[name], rdm6300_frame(number))
+
+    def edges(self) -> list[str]:
+        """What the pins did: `<pin> <level>`, in order."""
+        return [line.rpartition(" ")[0] for line in self.record.read_text().splitlines()]
+
+    def journal(self) -> list[object]:
+        """The committed entries, as another process may read them."""
+        uri = f"file:{self.folder}/data/journal.db?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as database:
+            rows = database.execute("SELECT body FROM entry ORDER BY sequence").fetchall()
+        return [BODY.validate_json(body) for (body,) in rows]
+
+    def passages(self) -> list[Passage]:
+        return [entry for entry in self.journal() if isinstance(entry, Passage)]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+class Running:
+    """The agent's process with its one line of output."""
+
+    def __init__(self, process: asyncio.subprocess.Process, ready: str, log: Path) -> None:
+        self.process = process
+        self.ready = ready
+        self.log = log
+
+
+@contextlib.asynccontextmanager
+async def running(site: Site) -> AsyncIterator[Running]:
+    log = site.folder / "log"
+    with log.open("ab") as file:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "edge",
+            "run",
+            "--config",
+            str(site.settings),
+            cwd=ROOT,
+            env={**os.environ, "WELLGATE_PINS": str(site.record)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=file,
+        )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            ready = (await process.stdout.readline()).decode()
+        assert ready.startswith("READY "), log.read_text()
+        yield Running(process, ready, log)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+@pytest.mark.req("A-06")
+async def test_with_broker_and_central_unreachable_a_member_is_let_in_and_the_event_says_offline(site: Site) -> None:
+    async with running(site) as agent:
+        assert "readers=2/2 lanes=2 revision=17" in agent.ready
+        site.badge("reader-in", ANNA)
+        await until(lambda: "17 0" in site.edges())
+        assert site.edges()[:2] == ["17 1", "22 1"]
+        (entry,) = site.passages()
+    assert (entry.granted, entry.reason, entry.person, entry.offline) == (True, "OK", "M1001", True)
+
+
+async def test_an_unknown_card_gets_the_red_lamp_and_an_exit_opens_for_it(site: Site) -> None:
+    async with running(site):
+        site.badge("reader-in", 99_999_999)
+        await until(lambda: site.edges() == ["23 1"])
+        site.badge("reader-out", 99_999_999)
+        await until(lambda: "18 1" in site.edges())
+        denied, out = site.passages()
+    assert (denied.reason, denied.raw[:10]) == ("UNKNOWN_CREDENTIAL", "0005F5E0FF")
+    assert out.granted
+
+
+async def test_on_sigterm_the_agent_closes_its_lanes_and_ends_in_order(site: Site) -> None:
+    async with running(site) as agent:
+        site.badge("reader-in", ANNA)
+        await until(lambda: "17 1" in site.edges())
+        agent.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            assert await agent.process.wait() == 0
+        log = agent.log.read_text()
+    assert [edge for edge in site.edges() if edge.startswith("17")] == ["17 1", "17 0"]
+    assert "22 0" in site.edges()
+    assert "Traceback" not in log
+
+
+async def test_a_reader_pulled_out_and_put_back_is_two_entries_two_lines_and_works_again(site: Site) -> None:
+    async with running(site) as agent:
+        site.pull_out("reader-in")
+        await until(lambda: any(isinstance(entry, ReaderChange) for entry in site.journal()))
+        site.plug_in("reader-in")
+        await until(lambda: len(site.journal()) == 2)
+        site.badge("reader-in", ANNA)
+        await until(lambda: "17 1" in site.edges())
+        lost, back, _ = site.journal()
+        told = [line for line in agent.log.read_text().splitlines() if "edge.readers" in line]
+    assert isinstance(lost, ReaderChange)
+    assert isinstance(back, ReaderChange)
+    assert (lost.reader, lost.state, back.state) == ("RD-IN", "lost", "back")
+    assert len(told) == 2
+
+
+async def test_after_a_kill_the_visit_goes_on_and_numbers_go_on(site: Site) -> None:
+    async with running(site) as agent:
+        site.badge("reader-in", ANNA)
+        await until(lambda: "17 1" in site.edges())
+        agent.process.kill()
+        await agent.process.wait()
+    async with running(site):
+        site.badge("reader-in", ANNA)
+        await until(lambda: len(site.passages()) == 2)
+        first, second = site.passages()
+    assert first.new_visit
+    assert not second.new_visit
+    assert second.visit is not None
+    assert first.stamp.boot != second.stamp.boot
+
+
+async def test_pins_that_do_not_work_stop_the_start_with_the_setting_named(site: Site) -> None:
+    site.settings.write_text(site.settings.read_text().replace(factory_name(), "lgpio"))
+    code, output = await finished(site, "run")
+    assert code == 2
+    assert "cannot start: gpio.pin_factory" in output
+    assert "Traceback" not in output
+
+
+# --- check and simulate -----------------------------------------------------------------------------------------------
+
+
+async def finished(site: Site, command: str, *arguments: str, typed: str = "") -> tuple[int, str]:
+    """Run a command to its end; return exit code and everything it said."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "edge",
+        command,
+        "--config",
+        str(site.settings),
+        *arguments,
+        cwd=ROOT,
+        env={**os.environ, "WELLGATE_PINS": str(site.record)},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(30):
+        output, _ = await process.communicate(typed.encode())
+    assert process.returncode is not None
+    return process.returncode, output.decode()
+
+
+async def test_check_says_ok_of_everything_in_one_line_each(site: Site) -> None:
+    code, output = await finished(site, "check")
+    lines = output.splitlines()
+    assert code == 0, output
+    for part in ("settings", "clock", "data", "pins", "reader RD-IN", "reader RD-OUT", "access list 17"):
+        assert len([line for line in lines if line[5:].startswith(part)]) == 1, output
+    assert not any(line.startswith("FAIL") for line in lines)
+
+
+async def test_check_fails_for_a_port_that_is_not_there(site: Site) -> None:
+    site.pull_out("reader-out")
+    code, output = await finished(site, "check")
+    assert code == 1
+    (line,) = [line for line in output.splitlines() if line.startswith("FAIL")]
+    assert "reader RD-OUT" in line
+    assert "check cable, power" in line
+
+
+async def test_check_tells_a_wrong_setting_with_its_key(site: Site) -> None:
+    site.settings.write_text(site.settings.read_text().replace("pulse_ms", "puls_ms"))
+    code, output = await finished(site, "check")
+    assert code == 1
+    assert "lanes[0].relay.puls_ms: unknown key; did you mean 'pulse_ms'?" in output
+
+
+async def test_simulate_answers_cards_with_the_sites_list_and_leaves_no_trace(site: Site) -> None:
+    code, output = await finished(site, "simulate", "--card", str(ANNA), "--card", "99999999", "--card", "x?")
+    assert code == 0, output
+    said = [line for line in output.splitlines() if line.startswith("RD-IN")]
+    assert said[0].endswith("GRANT OK new visit")
+    assert said[1].endswith("DENY UNKNOWN_CREDENTIAL")
+    assert "no card number" in said[2]
+    assert not (site.folder / "data" / "journal.db").exists()
+    assert site.edges() == []
+
+
+async def test_simulate_takes_cards_from_standard_input_at_a_named_reader(site: Site) -> None:
+    code, output = await finished(site, "simulate", "--reader", "RD-OUT", typed=f"{ANNA}\n\n")
+    assert code == 0, output
+    assert any(line.startswith("RD-OUT") and line.endswith("GRANT OK") for line in output.splitlines())
+
+
+async def test_simulate_refuses_a_reader_it_does_not_know(site: Site) -> None:
+    code, output = await finished(site, "simulate", "--reader", "RD-UP", "--card", "1")
+    assert code == 2
+    assert "known are RD-IN, RD-OUT" in output
