@@ -53,8 +53,8 @@ def topic_file(accounts: Iterable[Account]) -> str:
     """Return the text of the access control file. What stands in no line is refused."""
     lines = [f"user {CENTRAL}"]
     lines += [f"topic read {edge_topic('+', topic)}" for topic in _UP]
-    # central clears what a revoked edge left behind: its state is the one message an edge retains
-    lines += [f"topic write {edge_topic('+', topic)}" for topic in (*_DOWN, EdgeTopic.STATE)]
+    # Central clears what edges left behind: the state of a revoked one, and what should never have been retained.
+    lines += [f"topic write {edge_topic('+', topic)}" for topic in (*_DOWN, *_UP)]
     lines += [f"topic write {site_topic('+', topic)}" for topic in _SITE_DOWN]
     lines += [f"topic read {site_topic('+', SiteTopic.PASSAGES)}"]
     for edge, site, _ in accounts:

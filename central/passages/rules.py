@@ -65,7 +65,7 @@ class VisitPlan(NamedTuple):
     person: PersonId
     day: date
     queue: tuple[Visit, ...]
-    """Visits to be queued now, each under its own id, oldest first. An id that stands as superseded is taken up again."""
+    """Visits to be queued now, each under its own id, oldest first; an id that was superseded is taken up again."""
     superseded: tuple[EventId, ...]
     """Ids queued and unsent that are no visits any more: to be skipped."""
 

@@ -160,7 +160,7 @@ def _take(unit: Unit, source: Source, head: str, tail: Sequence[Numbered], visit
             case ReaderChange():
                 _reader_change(unit, source, read)
             case _:
-                pass  # a lane opened on command: the entry is the record, and it is nobody's visit
+                pass  # a lane opened on command: the entry is the record, and nobody's visit
     _apply_policy(unit, fresh)
     days.record(unit, source.site, list(fresh.values()), touched, visits)
     return tuple(EventId(row["id"]) for row in fresh.values())
