@@ -4,7 +4,8 @@ A service that has changed something says so with `Unit.changed`. When its work 
 reactions: the access list is recompiled, the Mywellness queue gets its rows. All of it commits, or none of it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
@@ -54,6 +55,17 @@ class Unit:
     def changed(self, aggregate: Aggregate, key: str) -> None:
         """Remember that an aggregate has changed; saying it twice makes one event."""
         self._changes[Change(aggregate, key)] = None
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Do a part that may fail by itself: what it wrote and what it changed is taken back when it raises."""
+        before = dict(self._changes)
+        try:
+            with self.connection.begin_nested():
+                yield
+        except BaseException:
+            self._changes = before
+            raise
 
     def settle(self) -> frozenset[Change]:
         """Write the events and run the reactions; a reaction may change further things, each settled once. Returns them all."""

@@ -47,7 +47,7 @@ def guarded(guard: Guard, handler: T) -> T:
 class Wish(BaseModel):
     """Base of request bodies and queries: unknown names are refused, nothing is coerced, text is trimmed."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, str_strip_whitespace=True, defer_build=True)
 
     def given(self) -> dict[str, Any]:
         """Return only what the caller has named: in a change, the rest stays as it is."""

@@ -10,17 +10,18 @@ from central.changes import Units
 from central.fleet import api as fleet
 from central.http import MIDDLEWARES, UNITS
 from central.memberships import api as memberships
+from central.mywellness import api as mywellness
 from central.operations import Guard, Operation, guarded
 from central.people import api as people
 from central.people.service import PHOTO_LIMIT
 from central.sites import api as sites
 from protocol import VERSION
 
-FEATURES: Final = (sites.op, people.op, memberships.op, fleet.op)
+FEATURES: Final = (sites.op, people.op, memberships.op, fleet.op, mywellness.op)
 
 
-def create_server(units: Units, routes: Iterable[tuple[Guard, web.RouteDef]] = ()) -> web.Application:
-    """Return the application with all operations, and further routes with who may ask for them."""
+def create_server(units: Units, routes: Iterable[web.RouteDef] = ()) -> web.Application:
+    """Return the application with all operations, and further routes; those say who may ask with `guarded`."""
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=PHOTO_LIMIT + 1)
     app[UNITS] = units
     operations: list[Operation] = []
@@ -40,7 +41,5 @@ def create_server(units: Units, routes: Iterable[tuple[Guard, web.RouteDef]] = (
 
     app.router.add_get("/api/openapi.json", guarded(Guard.OPEN, described))
     app.router.add_get("/healthz", guarded(Guard.OPEN, healthy))
-    for guard, route in routes:
-        guarded(guard, route.handler)
-        route.register(app.router)
+    app.router.add_routes(routes)
     return app

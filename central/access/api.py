@@ -6,7 +6,7 @@ from aiohttp import web
 
 from central.access.snapshot import Snapshots
 from central.changes import Units
-from central.fleet.service import Caller
+from central.http import EDGE
 from central.operations import Guard, guarded
 
 ACCESS_PATH: Final = "/edge/v1/access"
@@ -16,8 +16,7 @@ def routes(units: Units, snapshots: Snapshots) -> list[web.RouteDef]:
     """Return the routes of the access list."""
 
     async def access(request: web.Request) -> web.Response:
-        caller: Caller = request["edge"]
-        snapshot = await units.read(snapshots.newest, caller.site, units.clock.read().wall)
+        snapshot = await units.read(snapshots.newest, request[EDGE].site, units.clock.read().wall)
         headers = {
             "X-Wellgate-Site": snapshot.site,
             "X-Wellgate-Revision": str(snapshot.revision),
