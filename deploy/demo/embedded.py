@@ -1,15 +1,14 @@
-"""`python -m deploy.demo.embedded PORT FOLDER`: the broker that comes as a wheel, for machines without mosquitto.
+"""`python -m deploy.demo.embedded PORT FOLDER`: the broker that comes as a wheel, where there is no mosquitto.
 
-It speaks MQTT 5 on loopback, keeps everything in memory and asks nobody for a password: for demonstrations, never for a gym.
+It speaks MQTT 5 on loopback, keeps everything in memory and asks nobody for a password: for demonstrations only.
 """
 
 import socket
 import sys
 import threading
-import time
 from pathlib import Path
 
-from iotcore.broker import IotCoreBroker
+from iotcore import IotCoreBroker
 
 SETTINGS = """
 id = 0
@@ -40,12 +39,15 @@ def main(port: int, folder: Path) -> None:
 
 
 def _say_ready(port: int) -> None:
-    while True:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.02)
+    never = threading.Event()
+    while not _answers(port):
+        never.wait(0.02)
     print(f"READY 127.0.0.1:{port}", flush=True)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 if __name__ == "__main__":

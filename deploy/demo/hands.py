@@ -35,6 +35,10 @@ class ClockHands:
             self._reading = Reading(wall + by, mono_ms + by // timedelta(milliseconds=1), trust)
             self._write()
 
+    def advance_seconds(self, seconds: float) -> None:
+        """Move on by that many seconds."""
+        self.advance(timedelta(seconds=seconds))
+
     def set_trust(self, trust: Trust) -> None:
         """Say how far the clock can be believed."""
         self._reading = self._reading._replace(trust=trust)

@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from signal import Signals
 from typing import Final
 
 _STOP_SECONDS: Final = 10.0
@@ -88,21 +88,21 @@ class Program:
 
     async def kill(self) -> None:
         """End it as a power cut would."""
-        await self._end(signal.SIGKILL)
+        await self._end(Signals.SIGKILL)
 
     async def stop(self) -> None:
         """End it the polite way, and by force when it does not go."""
-        await self._end(signal.SIGTERM)
+        await self._end(Signals.SIGTERM)
 
     def pause(self) -> None:
         """Freeze it (a gray failure)."""
-        self._signal(signal.SIGSTOP)
+        self._signal(Signals.SIGSTOP)
 
     def resume(self) -> None:
         """Let it go on."""
-        self._signal(signal.SIGCONT)
+        self._signal(Signals.SIGCONT)
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: Signals) -> None:
         """Send it a signal, if it runs."""
         self._signal(number)
 
@@ -112,11 +112,11 @@ class Program:
             return "(no log)"
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _signal(self, number: Signals) -> None:
         if self.pid is not None and self._process is not None:
             self._process.send_signal(number)
 
-    async def _end(self, number: signal.Signals) -> None:
+    async def _end(self, number: Signals) -> None:
         if self._process is None:
             return
         self._signal(number)
@@ -124,7 +124,7 @@ class Program:
             async with asyncio.timeout(_STOP_SECONDS):
                 await self._process.wait()
         except TimeoutError:
-            self._signal(signal.SIGKILL)
+            self._signal(Signals.SIGKILL)
             await self._process.wait()
         if self._output is not None:
             await self._output

@@ -1,4 +1,4 @@
-"""A whole wellgate on one machine: broker, central, sandbox and edges as real processes, with simulated readers and pins.
+"""A whole wellgate on one machine: broker, central, sandbox and edges as real processes, with simulated hardware.
 
 Used by `./dev demo`, by replays and crash runs, and by the journeys of the test suite. Everything listens on loopback.
 """
@@ -7,10 +7,11 @@ import asyncio
 import json
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +23,10 @@ from deploy.demo.hardware import Gate, PinChange, PinWatcher, ReaderPort
 from deploy.demo.pins import factory_name
 from deploy.demo.program import Program
 
+_LIST_SECONDS: Final = 20.0
 FACILITY: Final = "demogym"
+UNPACED: Final = {"calls_per_second": 0, "coalesce_s": 0, "first_backoff_s": 0.05}
+"""No pacing, no coalescing, 50 ms back-off (rulings 23)."""
 MYWELLNESS: Final = ("sandbox-key", "sandbox@club.example", "sandbox-password")
 
 
@@ -90,7 +94,7 @@ class World:
         self.http_port = plan.http_port or free_port()
         self.sandbox_port = free_port()
         self.edges: dict[str, EdgeRig] = {}
-        self.api_key = ""
+        self.api_key = f"demo-{secrets.token_urlsafe(24)}"
         self.broker: Program
         self.central: Program
         self.sandbox: Program
@@ -113,7 +117,7 @@ class World:
 
     # --- talking ------------------------------------------------------------------------------------------------------
 
-    async def api(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+    async def api(self, method: str, path: str, body: object = None) -> Any:
         """Ask central's API as staff; raises `RuntimeError` with the problem's words."""
         headers = {"Authorization": f"Bearer {self.api_key}"}
         answer = await self._http.request(method, f"{self.url}{path}", json=body, headers=headers)
@@ -122,7 +126,7 @@ class World:
             raise RuntimeError(msg)
         return answer.json() if answer.content else None
 
-    async def standin(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+    async def standin(self, method: str, path: str, body: object = None) -> Any:
         """Ask the sandbox's own controls."""
         answer = await self._http.request(method, f"{self.sandbox_url}/_standin/{path}", json=body)
         answer.raise_for_status()
@@ -130,11 +134,10 @@ class World:
 
     async def command(self, *arguments: str) -> str:
         """Run `wellgate-central …` to its end and return what it printed; raises `RuntimeError` with its words."""
-        program = Program.python("command", "central", *arguments, log=self.folder / "commands.log")
         process = await asyncio.create_subprocess_exec(
-            *program._command,
+            *[sys.executable, "-m", "central", *arguments],
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,  # noqa: SLF001
+            stderr=asyncio.subprocess.PIPE,
         )
         out, err = await process.communicate()
         if process.returncode:
@@ -144,57 +147,70 @@ class World:
             raise RuntimeError(msg)
         return out.decode()
 
+    async def edges_know(self) -> None:
+        """Wait until every edge decides with the newest access list; raises `TimeoutError`."""
+        async with asyncio.timeout(_LIST_SECONDS):
+            while True:
+                newest = (await self.api("GET", f"/api/sites/{self.plan.site}"))["revision"]
+                edges = (await self.api("GET", "/api/edges"))["items"]
+                if all(edge["revision"] == newest for edge in edges):
+                    return
+                if self.hands:
+                    self.hands.advance(timedelta(seconds=1))
+                await asyncio.sleep(0.05)
+
+    def told_settings(self) -> dict[str, Any]:
+        """What this run was set to, for its summary (rulings 23)."""
+        return {
+            "broker": self.broker_kind,
+            "database": "postgresql" if self.plan.database else "sqlite",
+            "mywellness": UNPACED if self.plan.fast_mywellness else "defaults",
+        }
+
     # --- building -----------------------------------------------------------------------------------------------------
 
     def prepare_central(self) -> None:
         """Describe central and the sandbox as programs."""
-        key, user, password = MYWELLNESS
-        clock = ["--clock-file", self.hands.path] if self.hands else []
-        self.sandbox = Program.python(
+        clock: list[str | Path] = ["--clock-file", self.hands.path] if self.hands else []
+        sandbox: list[str | Path] = [
             "sandbox",
-            "central",
-            *["sandbox", "--port", str(self.sandbox_port), "--ledger", self.folder / "ledger.jsonl", *clock],
-            log=self.folder / "sandbox.log",
-        )
+            "--port",
+            str(self.sandbox_port),
+            "--ledger",
+            self.folder / "ledger.jsonl",
+        ]
+        self.sandbox = Program.python("sandbox", "central", *sandbox, *clock, log=self.folder / "sandbox.log")
         data = self.folder / "central"
         data.mkdir(parents=True, exist_ok=True)
-        secret = data / "broker.password"
-        secret.touch(mode=0o600)
-        secret.write_text(secrets.token_urlsafe(24))
-        settings = {
-            "database": self.database,
-            "data": str(data),
-            "http": f"127.0.0.1:{self.http_port}",
-            "broker": f"mqtt://central@127.0.0.1:{self.broker_port}",
-            "broker_password_file": str(secret),
-            "live_open": True,
-            "clock_file": str(self.hands.path) if self.hands else None,
-            "mywellness": {
-                "base_url": self.sandbox_url,
-                "facility": FACILITY,
-                "api_key": key,
-                "username": user,
-                "password": password,
-                "zone": self.plan.zone,
-                **(
-                    {"calls_per_second": 0, "coalesce_s": 0, "first_backoff_s": 0.05}
-                    if self.plan.fast_mywellness
-                    else {}
-                ),
-            },
-        }
-        self.settings_file = data / "central.json"
+        self.settings_file = data / "central.toml"
         self.settings_file.touch(mode=0o600)
-        self.settings_file.write_text(json.dumps(settings, indent=2))
+        self.settings_file.write_text(self._central_toml(data))
         self.central = Program.python(
             "central", "central", "serve", "--config", self.settings_file, log=self.folder / "central.log"
         )
 
-    async def make_key(self) -> None:
-        """Bring the database up and make the staff key of this run."""
-        await self.command("migrate", "--config", str(self.settings_file))
-        made = await self.command("api-key", "create", "demo", "--config", str(self.settings_file))
-        self.api_key = made.split()[-1]
+    def _central_toml(self, data: Path) -> str:
+        key, user, password = MYWELLNESS
+        settings = {
+            "data": str(data),
+            "database": self.database,
+            "http": f"127.0.0.1:{self.http_port}",
+            "broker": f"mqtt://central:{secrets.token_urlsafe(24)}@127.0.0.1:{self.broker_port}",
+            "broker_files": str(self.folder / "broker"),
+            "api_key": self.api_key,
+            "live_open": True,
+            **({"clock_file": str(self.hands.path)} if self.hands else {}),
+        }
+        mywellness = {
+            "base_url": self.sandbox_url,
+            "facility": FACILITY,
+            "api_key": key,
+            "username": user,
+            "password": password,
+            "zone": self.plan.zone,
+            **(UNPACED if self.plan.fast_mywellness else {}),
+        }
+        return "\n".join([*_toml(settings), "[mywellness]", *_toml(mywellness)]) + "\n"
 
     async def make_site(self, site: dict[str, Any] | None = None) -> None:
         """Create the site with the lanes and readers of the plan."""
@@ -236,7 +252,9 @@ class World:
         program = Program.python(
             plan.edge,
             "edge",
-            *["run", "--config", settings],
+            "run",
+            "--config",
+            settings,
             log=self.folder / f"{plan.edge}.log",
             environment={"WELLGATE_PINS": str(pins.path), "WELLGATE_GATE": str(gate.path)},
         )
@@ -255,9 +273,8 @@ class World:
             lines.append(f'[clock]\nfile = "{self.hands.path}"')
         for lane in plan.lanes:
             lines.append(f'[[lanes]]\nid = "{lane.lane}"')
-            for name in ("relay", "granted_lamp", "denied_lamp"):
-                if (pin := getattr(lane, name)) is not None:
-                    lines.append(f"{name} = {{pin = {pin}}}")
+            outputs = {"relay": lane.relay, "granted_lamp": lane.granted_lamp, "denied_lamp": lane.denied_lamp}
+            lines += [f"{name} = {{pin = {pin}}}" for name, pin in outputs.items() if pin is not None]
         for lane in plan.lanes:
             for reader in lane.readers:
                 port = self.folder / plan.edge / reader
@@ -296,7 +313,6 @@ async def open_world(
             world.hands = ClockHands(plan.folder / "clock", plan.start.astimezone(UTC))
         world.prepare_central()
         await world.sandbox.start()
-        await world.make_key()
         await world.central.start()
         await world.central.ready()
         await world.make_site(site)
@@ -310,14 +326,19 @@ async def open_world(
             await rig.program.start()
         for rig in world.edges.values():
             await rig.program.ready()
+        await world.edges_know()
         yield world
+
+
+def _toml(values: Mapping[str, object]) -> list[str]:
+    return [f"{name} = {json.dumps(value)}" for name, value in values.items()]
 
 
 async def until(holds: Callable[[], bool], seconds: float, what: str) -> None:
     """Wait until something holds; raises `TimeoutError` naming what did not come."""
     try:
         async with asyncio.timeout(seconds):
-            while not holds():
+            while not holds():  # noqa: ASYNC110 - other programs' progress
                 await asyncio.sleep(0.01)
     except TimeoutError as waited:
         msg = f"{what} did not come within {seconds:g} s"
