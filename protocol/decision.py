@@ -141,7 +141,7 @@ def decide(
         person,
         entitlement if sound else None,
         new_visit=passage is PassageKind.IN and sound and reader.counts_visits and not inside,
-        closes_visit=leaving and inside,
+        closes_visit=leaving and inside and Reason.TOO_SOON not in failures,
         all_reasons=() if sound else _in_order(failures),
     )
 
@@ -164,7 +164,7 @@ def _direction(kind: ReaderKind, *, inside: bool) -> PassageKind:
 
 
 def _too_soon(holder: Holder, reader: ReaderPolicy, now: datetime, presence: Presence) -> bool:
-    """The minimum interval counts from the last granted entry; it also keeps a double tap from toggling (A-23, A-38)."""
+    """The minimum interval counts from the last granted entry; it keeps a double tap from toggling (A-23, A-38)."""
     return (
         reader.min_interval > 0
         and presence.last_entry is not None
@@ -178,8 +178,8 @@ def _opens_regardless(reader: ReaderPolicy, failures: list[Reason], *, leaving: 
     """Nobody is locked in (A-20, rulings 8), and an unlocked door asks nobody (A-56)."""
     if reader.kind is ReaderKind.OUT:
         return reader.exit_policy is ExitPolicy.ALWAYS_OPEN or reader.mode is DoorMode.UNLOCKED
-    if leaving and reader.exit_policy is ExitPolicy.ALWAYS_OPEN:
-        return Reason.TOO_SOON not in failures
+    if leaving and reader.exit_policy is ExitPolicy.ALWAYS_OPEN and Reason.TOO_SOON not in failures:
+        return True
     return reader.mode is DoorMode.UNLOCKED and reader.enabled
 
 
@@ -228,7 +228,7 @@ def _entitlement_failures(
             failures.append(Reason.FROZEN)
             break
     charged = entitlement.charged_through
-    if charged is None or (day > charged and day.toordinal() > charged.toordinal() + grace):
+    if charged is None or day.toordinal() - charged.toordinal() > grace:
         failures.append(Reason.NOT_CHARGED)
     if entitlement.overdue_from is not None and day >= entitlement.overdue_from:
         failures.append(Reason.OVERDUE_INVOICE)
