@@ -12,8 +12,10 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from pydantic import BaseModel
+
 from edge.barrier import Barrier, profile_of
-from edge.clock import make_clock
+from edge.clock import SystemClock, make_clock, sleep
 from edge.config import EdgeConfig, SerialReader, WiegandReader
 from edge.frames import Read
 from edge.health import tell_systemd
@@ -27,14 +29,22 @@ from edge.store.access import AccessStore
 from edge.store.journal import Journal
 from protocol.clock import Clock
 from protocol.identity import EdgeId, LaneId, ReaderId, SiteId
+from protocol.journal import Stamp
 from protocol.messages import Notice
 
 log = logging.getLogger(__name__)
 
 _DRAIN_S: Final = 2.0
 """How long reads under way may take to be answered when the agent stops."""
+_HOUSEKEEPING_S: Final = 600.0
 _FIRST_TRY_S: Final = 5.0
 """How long readers may take to open before the agent says it is ready without them."""
+
+
+class _StampOnly(BaseModel):
+    """What every entry has, also one that a newer version wrote."""
+
+    stamp: Stamp
 
 
 class Files(NamedTuple):
@@ -146,6 +156,23 @@ class Agent:
             await cancelled(lanes)
 
 
+async def keep_house(clock: Clock, journal: Journal) -> None:
+    """Let the journal forget what is long acknowledged, now and then, until cancelled."""
+    while True:
+        journal.prune(clock.read().wall)
+        await sleep(clock, _HOUSEKEEPING_S)
+
+
+def raise_floor(clock: Clock, files: Files) -> None:
+    """Teach a real clock that it is later than anything on the disk (rulings 2, security.md §7)."""
+    if not isinstance(clock, SystemClock):
+        return
+    if files.access.made_at:
+        clock.raise_floor(files.access.made_at)
+    for entry in files.journal.read(files.journal.committed, 1, 0):
+        clock.raise_floor(_StampOnly.model_validate_json(entry.body).stamp.at)
+
+
 async def cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
     """Cancel tasks and wait until they have ended."""
     tasks = list(tasks)
@@ -169,6 +196,7 @@ async def run(config: EdgeConfig, announce: Callable[[str], None]) -> None:
         opened_files(config, clock, lambda _through: None) as files,
         Pins(config.gpio.pin_factory, config.lanes, clock) as pins,
     ):
+        raise_floor(clock, files)
         agent = Agent(
             config,
             clock=clock,
@@ -180,11 +208,13 @@ async def run(config: EdgeConfig, announce: Callable[[str], None]) -> None:
         )
         async with asyncio.TaskGroup() as group:
             working = group.create_task(agent.run(stop), name="agent")
+            beside = [group.create_task(keep_house(clock, files.journal), name="housekeeping")]
             count = await agent.opened_readers()
             announce(ready_line(config, files, count))
             tell_systemd("READY=1")
             await working
             tell_systemd("STOPPING=1")
+            await cancelled(beside)
 
 
 def ready_line(config: EdgeConfig, files: Files, opened: int) -> str:

@@ -6,15 +6,15 @@ misspelt `pulse_ms` must not silently become the default.
 
 import base64
 import binascii
-import difflib
 import tomllib
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self, get_args
+from typing import Annotated, Final, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
+from edge.config_errors import nearest, told
 from protocol.credential import CardFormat
 from protocol.identity import ID_PATTERN
 from protocol.policy import ReaderKind
@@ -203,7 +203,7 @@ class EdgeConfig(Table):
         for place, reader in enumerate(self.readers):
             if reader.lane not in lanes:
                 problems.append(
-                    f"readers[{place}].lane: no lane is called {reader.lane!r}{_nearest(reader.lane, lanes)}"
+                    f"readers[{place}].lane: no lane is called {reader.lane!r}{nearest(reader.lane, lanes)}"
                 )
         ports = [reader.port for reader in self.readers if isinstance(reader, SerialReader)]
         problems += [
@@ -232,7 +232,7 @@ def load(path: Path) -> Loaded:
     except tomllib.TOMLDecodeError as fault:
         raise ConfigError(f"{path}: is not TOML: {fault}") from fault
     except ValidationError as fault:
-        raise ConfigError("\n".join(f"{path}: {line}" for line in _lines(fault))) from fault
+        raise ConfigError("\n".join(f"{path}: {line}" for line in told(fault, EdgeConfig))) from fault
     folder = path.resolve().parent
     warnings: list[str] = []
     password = _secret(path, "broker.password", config.broker.password, config.broker.password_file, warnings)
@@ -291,61 +291,3 @@ def _shared_pins(config: EdgeConfig) -> Iterator[str]:
         if pin in used:
             yield f"{key}: pin {pin} is already {used[pin]}; give each its own pin"
         used.setdefault(pin, key)
-
-
-def _lines(fault: ValidationError) -> Iterator[str]:
-    """One line per problem: key, what is wrong, what was probably meant."""
-    for error in fault.errors(include_url=False, include_input=False):
-        path, table = _place(error["loc"])
-        if error["type"] == "extra_forbidden":
-            names = list(table.model_fields) if table else []
-            yield f"{path}: unknown key{_nearest(str(error['loc'][-1]), names)}"
-        elif error["type"] == "value_error":
-            text = str(error["ctx"]["error"]) if "ctx" in error else error["msg"]
-            yield from (f"{path}: {line}" if path else line for line in text.splitlines())
-        else:
-            yield f"{path}: {error['msg'][:1].lower()}{error['msg'][1:]}"
-
-
-def _place(loc: tuple[int | str, ...]) -> tuple[str, type[BaseModel] | None]:
-    """Return the key as a person writes it, and the table that holds its last part."""
-    path = ""
-    holder: type[BaseModel] | None = EdgeConfig
-    current: type[BaseModel] | None = EdgeConfig
-    for part in loc:
-        if isinstance(part, int):
-            path += f"[{part}]"
-            continue
-        tagged = [one for one in (SerialReader, WiegandReader) if path.startswith("readers[") and _has_tag(one, part)]
-        if tagged:
-            current = tagged[0]
-            continue
-        path += f".{part}" if path else part
-        holder, current = current, _table_under(current, part)
-    return path, holder
-
-
-def _has_tag(table: type[BaseModel], tag: str) -> bool:
-    return tag in get_args(table.model_fields["protocol"].annotation)
-
-
-def _table_under(table: type[BaseModel] | None, key: str) -> type[BaseModel] | None:
-    """The table that stands under `key`, whether alone, optional or in a list."""
-    if table is None or key not in table.model_fields:
-        return None
-    found = [kind for kind in _kinds(table.model_fields[key].annotation) if issubclass(kind, BaseModel)]
-    return found[0] if found else None
-
-
-def _kinds(annotation: Any) -> Iterator[type]:
-    if isinstance(annotation, type):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _kinds(inner)
-
-
-def _nearest(name: str, names: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; known are {', '.join(names)}" if names else ""

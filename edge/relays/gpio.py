@@ -57,12 +57,14 @@ class Relay:
         self.lane = lane
         self._output = output
         self._off_by: int | None = None
+        self._suspected = False
         self._lock = threading.Lock()
 
     def on(self, off_by_ms: int) -> None:
         """Switch on; `off_by_ms` (monotonic) is when it has to be off at the latest."""
         with self._lock:
             self._off_by = off_by_ms
+            self._suspected = False
             self._output.on()
 
     def off(self) -> None:
@@ -72,9 +74,15 @@ class Relay:
             self._output.off()
 
     def force_off(self, now_ms: int) -> bool:
-        """Switch off if the deadline has long passed; tell whether that was needed."""
+        """Switch off if the deadline has long passed, at the second look; tell whether that was needed.
+
+        The second look is for clocks that leap: the lane sees the leap a few milliseconds later than the guard may.
+        """
         with self._lock:
             if self._off_by is None or now_ms < self._off_by + GUARD_MS:
+                return False
+            if not self._suspected:
+                self._suspected = True
                 return False
             self._off_by = None
             self._output.off()

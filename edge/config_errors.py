@@ -1,0 +1,62 @@
+"""How a mistake in the settings is told: the key as the file has it, what is wrong, what was probably meant."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+Table = type[BaseModel]
+
+
+def told(fault: ValidationError, root: Table) -> Iterator[str]:
+    """One line per problem that pydantic found in a file of the form `root`."""
+    for error in fault.errors(include_url=False, include_input=False):
+        path, tables = _place(error["loc"], root)
+        if error["type"] == "extra_forbidden":
+            names = [name for table in tables for name in table.model_fields]
+            yield f"{path}: unknown key{nearest(str(error['loc'][-1]), names)}"
+        elif error["type"] == "value_error":
+            lines = str(error["ctx"]["error"]).splitlines()
+            yield from (f"{path}: {line}" if path else line for line in lines)
+        else:
+            yield f"{path}: {error['msg'][:1].lower()}{error['msg'][1:]}"
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """What to add to a line about an unknown `name`."""
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known are {', '.join(names)}" if names else ""
+
+
+def _place(loc: tuple[int | str, ...], root: Table) -> tuple[str, Sequence[Table]]:
+    """Return a key as a person writes it, and the tables (several where kinds differ) that may hold its last part."""
+    path = ""
+    holders: Sequence[Table] = [root]
+    inside: Sequence[Table] = [root]
+    for part in loc:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif tagged := [table for table in inside if part in _tags(table)]:
+            inside = tagged  # pydantic names the chosen kind as if it were a key
+        else:
+            path += f".{part}" if path else part
+            fields = [table.model_fields[part] for table in inside if part in table.model_fields]
+            holders, inside = inside, [table for field in fields for table in _tables(field.annotation)]
+    return path, holders
+
+
+def _tags(table: Table) -> set[str]:
+    """The words by which a table is told from its alternatives."""
+    annotations = [field.annotation for field in table.model_fields.values()]
+    return {word for one in annotations if get_origin(one) is Literal for word in get_args(one)}
+
+
+def _tables(annotation: Any) -> Iterator[Table]:
+    """The tables in an annotation, whether alone, optional, in a list or one of several kinds."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _tables(inner)
