@@ -60,7 +60,9 @@ class Ingest:
         self._store = store
         self._waiting: dict[str, deque[Message]] = {}
         self._gaps: dict[tuple[str, str], _Gap] = {}
+        self._states: dict[str, bytes] = {}
         self._listeners: list[Callable[[], Awaitable[None]]] = []
+        self._sweeping = False
         self._tasks: asyncio.TaskGroup | None = None
         states = edge_topic("+", EdgeTopic.STATE)  # shared subscriptions are not told what the broker keeps
         self._broker = Broker(
@@ -83,6 +85,10 @@ class Ingest:
         """Publish for another part of central; returns whether the broker has taken it."""
         return await self._broker.publish(topic, payload, retain=retain)
 
+    def post(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        """Publish for another part of central what may be lost with the connection, and is said again after the next."""
+        self._broker.post(topic, payload, retain=retain)
+
     async def run(self) -> None:
         """Take in until cancelled."""
         async with asyncio.TaskGroup() as self._tasks:
@@ -93,17 +99,27 @@ class Ingest:
     def _connected(self) -> None:
         if self._tasks is None:
             return
+        self._states.clear()
         # What an earlier time left with the broker is told only to a subscription that is not shared, and only once.
+        self._sweeping = True
         self._broker.subscribe(EVERYTHING)
-        asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._broker.unsubscribe, EVERYTHING)
+        asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._swept)
         for listener in self._listeners:
             self._tasks.create_task(_listened(listener), name="after connect")
+
+    def _swept(self) -> None:
+        self._sweeping = False
+        self._broker.unsubscribe(EVERYTHING)
 
     def _deliver(self, message: Message) -> None:
         address = parse_edge_topic(message.topic)
         ours = address is not None and address.topic in _OURS
-        if not message.payload or (ours and not message.retain) or message.topic.endswith(f"/{EdgeTopic.ACK}"):
-            self._broker.done(message)  # an echo of our own
+        echo = not message.payload or (ours and not message.retain) or message.topic.endswith(f"/{EdgeTopic.ACK}")
+        second = self._sweeping and not (
+            message.qos or message.retain or message.topic.endswith(f"/{EdgeTopic.HEALTH}")
+        )
+        if echo or second:
+            self._broker.done(message)
             return
         edge = address.edge if address else _STRANGERS
         if edge in self._waiting:
@@ -119,8 +135,7 @@ class Ingest:
             message = queue[0]
             try:
                 await self._handle(message)
-            except Exception:
-                # A fault of ours with one message must not end the others; a batch without ack is sent again.
+            except Exception:  # noqa: BLE001 - one message must not end the others; a batch without ack comes again
                 _log.exception("message on %s not taken in; it is left to be sent again", message.topic)
             self._broker.done(message)
             queue.popleft()
@@ -150,11 +165,12 @@ class Ingest:
     # --- batches ------------------------------------------------------------------------------------------------------
 
     async def _batch(self, edge: EdgeId, message: Message) -> None:
-        for wait in (*_OVERTAKEN_WAITS, None):
-            answer = await self._durably(self._store, edge, message.payload)
-            if answer.resume is None or wait is None or len(self._waiting[edge]) > 1:
+        answer = await self._durably(self._store, edge, message.payload)
+        for wait in _OVERTAKEN_WAITS:
+            if answer.resume is None or len(self._waiting[edge]) > 1:
                 break
             await asyncio.sleep(wait)
+            answer = await self._durably(self._store, edge, message.payload)
         if answer.ack is None:
             return
         self._say(edge, answer.ack)
@@ -174,12 +190,15 @@ class Ingest:
 
     def _rewind(self, edge: EdgeId, ack: Ack) -> None:
         _log.warning("edge %s asked to send its journal %s again from entry %d", edge, ack.epoch, ack.through + 1)
-        wish = Rewind(id=secrets.token_hex(8), epoch=ack.epoch, resume=ack.through + 1)
+        wish = Rewind.model_validate({"id": secrets.token_hex(8), "epoch": ack.epoch, "from": ack.through + 1})
         self._broker.post(edge_topic(edge, EdgeTopic.REWIND), wish.model_dump_json(by_alias=True).encode())
 
     # --- what edges say of themselves ---------------------------------------------------------------------------------
 
     async def _state(self, edge: EdgeId, message: Message) -> None:
+        if self._states.get(edge) == message.payload:
+            return  # the same message, told to another of our subscriptions
+        self._states[edge] = message.payload
         try:
             state = STATE.validate_json(message.payload)
         except ValidationError as problem:
@@ -223,8 +242,7 @@ class Ingest:
 async def _listened(listener: Callable[[], Awaitable[None]]) -> None:
     try:
         await listener()
-    except Exception:
-        # What one part of central says after a connect must not end the consumer.
+    except Exception:  # noqa: BLE001 - what another part says after a connect must not end the consumer
         _log.exception("%s failed after the broker connected", listener)
 
 
