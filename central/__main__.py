@@ -27,7 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     args = _parser(with_sandbox=arguments[:1] not in _WITHOUT_SANDBOX).parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for chatty in ("alembic", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         return int(args.run(args))
     except config.SettingsError as problem:
@@ -43,24 +44,24 @@ def _parser(*, with_sandbox: bool) -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
     migrate = commands.add_parser("migrate", help="bring the database up to date")
     migrate.set_defaults(run=_migrate)
-    members = commands.add_parser("import", help="import from a file").add_subparsers(required=True, metavar="WHAT")
-    members = members.add_parser("members", help="import members, their cards and subscriptions from a CSV file")
+    files = commands.add_parser("import", help="import from a file").add_subparsers(required=True, metavar="WHAT")
+    members = files.add_parser("members", help="import members, their cards and subscriptions from a CSV file")
     members.add_argument("file", type=Path)
     members.add_argument("--dry-run", action="store_true", help="only say what would be done")
     members.add_argument("--product", help="the subscription they hold, when there are several")
     members.add_argument("--site", help="where they hold it, when it is sold at several")
     members.add_argument("--json", action="store_true", help="print the report as JSON")
     members.set_defaults(run=_import_members)
-    key = commands.add_parser("api-key", help="keys of the staff").add_subparsers(required=True, metavar="WHAT")
-    key = key.add_parser("create", help="make a key and print it, once")
+    keys = commands.add_parser("api-key", help="keys of the staff").add_subparsers(required=True, metavar="WHAT")
+    key = keys.add_parser("create", help="make a key and print it, once")
     key.add_argument("name", help="for whom, or for what")
     key.set_defaults(run=_create_key)
-    files = commands.add_parser("broker-files", help="write the broker's password file and access control file")
-    files.add_argument("folder", type=Path)
-    files.set_defaults(run=_broker_files)
+    broker = commands.add_parser("broker-files", help="write the broker's password file and access control file")
+    broker.add_argument("folder", type=Path)
+    broker.set_defaults(run=_broker_files)
     public = commands.add_parser("public-key", help="print the key with which edges check access lists")
     public.set_defaults(run=_public_key)
-    for command in (serve, migrate, members, key, files, public):
+    for command in (serve, migrate, members, key, broker, public):
         config.add_options(command)
 
     if with_sandbox:
@@ -157,11 +158,9 @@ def _public_key(args: argparse.Namespace) -> int:
 
 
 def _sandbox(args: argparse.Namespace) -> int:
-    from central.clock import make_clock  # noqa: PLC0415
     from central.mywellness.sandbox.cli import main_sandbox  # noqa: PLC0415
-    from central.mywellness.sandbox.clock import WallOf  # noqa: PLC0415
 
-    return main_sandbox(args, WallOf(make_clock(args.clock_file)))
+    return main_sandbox(args)
 
 
 if __name__ == "__main__":

@@ -5,32 +5,47 @@ import logging
 import secrets
 import signal
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
 from central import keys
 from central.access import api as access_api, service as access
+from central.access.publisher import Publisher
 from central.access.signing import Signer
 from central.access.snapshot import Snapshots
-from central.changes import Reaction, Units
-from central.clock import make_clock
+from central.broker import BrokerAddress
+from central.changes import Reaction, Unit, Units
+from central.clock import first_of, make_clock
 from central.config import MywellnessSettings, Settings
 from central.database import Database
 from central.fleet import broker, service as fleet
+from central.fleet.api import WRITE_ACCOUNTS
+from central.fleet.broker import CENTRAL
+from central.ingest import Ingest
 from central.migrate import migrate
+from central.mywellness.api import MYWELLNESS
 from central.mywellness.client import MywellnessClient
 from central.mywellness.rules import Mode, SyncPolicy
 from central.mywellness.service import Mywellness
 from central.mywellness.settings import ClientSettings, ForwardSettings
 from central.mywellness.worker import Forwarder
+from central.passages.days import Visits
+from central.passages.rules import VisitPlan
+from central.passages.service import StoredBatch, store_batch
 from central.server import create_server
 from central.supervisor import keep
+from protocol.identity import EdgeId
 
 _log = logging.getLogger(__name__)
 
 Worker = Callable[[], Awaitable[None]]
+
+_SHUTDOWN_SECONDS: Final = 3
+_BROKER_PATIENCE_SECONDS: Final = 3
 
 
 def forward_settings(settings: MywellnessSettings) -> ForwardSettings:
@@ -105,15 +120,20 @@ async def serve(settings: Settings, say: Callable[[str], None]) -> None:
 async def _serve(central: Central, stop: asyncio.Event, say: Callable[[str], None]) -> None:
     signer = Signer.from_folder(central.settings.data)
     routes = access_api.routes(central.units, Snapshots(signer))
-    runner = web.AppRunner(create_server(central.units, routes), access_log=None, shutdown_timeout=3)
+    server = create_server(central.units, routes)
+    server[WRITE_ACCOUNTS] = central.write_broker_files
+    if central.mywellness is not None:
+        server[MYWELLNESS] = central.mywellness
+    runner = web.AppRunner(server, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, *central.settings.address)
-        await site.start()
+        await web.TCPSite(runner, *central.settings.address).start()
+        ingest = _make_ingest(central)
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(keep(name, work), name=name) for name, work in _workers(central)]
+            workers = dict(_workers(central, signer, ingest))
+            running = [tasks.create_task(keep(name, work), name=name) for name, work in workers.items()]
             host, port = runner.addresses[0][:2]
-            say(f"READY http://{host}:{port}")
+            say(f"READY http://{host}:{port} broker={await _broker_state(ingest, stop)}")
             await stop.wait()
             for task in running:
                 task.cancel()
@@ -121,11 +141,56 @@ async def _serve(central: Central, stop: asyncio.Event, say: Callable[[str], Non
         await runner.cleanup()
 
 
-def _workers(central: Central) -> Iterator[tuple[str, Worker]]:
-    """Make what runs beside HTTP: the forwarder to Mywellness."""
+def _make_ingest(central: Central) -> Ingest | None:
+    broker = central.settings.broker
+    if broker is None:
+        _log.warning("no broker is set: edges can fetch access lists, but what they send does not arrive")
+        return None
+    address = BrokerAddress.parse(broker.get_secret_value())
+    address = address._replace(username=address.username or CENTRAL, password=central.settings.broker_password)
+    visits: Visits = central.mywellness.plan_visits if central.mywellness else _no_visits
+
+    def store(unit: Unit, edge: EdgeId, payload: bytes) -> StoredBatch:
+        return store_batch(unit, edge, payload, visits)
+
+    return Ingest(address, central.units, store)
+
+
+def _no_visits(_unit: Unit, _plan: VisitPlan) -> None:
+    """Without Mywellness visits are only kept."""
+
+
+def _workers(central: Central, signer: Signer, ingest: Ingest | None) -> Iterator[tuple[str, Worker]]:
+    """Make what runs beside HTTP: ingest and access lists over the broker, and the forwarder to Mywellness."""
+    if ingest is not None:
+        publisher = Publisher(central.units, signer, ingest.post)
+
+        async def repeat() -> None:
+            publisher.repeat()
+
+        ingest.on_connected(repeat)
+        yield "ingest", ingest.run
+        yield "publisher", publisher.run
     settings = central.settings.mywellness
     if central.mywellness is not None and settings is not None:
         client = MywellnessClient(client_settings(settings), now=lambda: central.units.clock.read().wall)
         boot = secrets.token_hex(8)
         forwarder = Forwarder(central.units, central.mywellness, client, boot=boot, facility=settings.facility)
         yield "forwarder", forwarder.run
+
+
+async def _broker_state(ingest: Ingest | None, stop: asyncio.Event) -> str:
+    """Give the broker a moment; whether it is there or not, central goes on."""
+    if ingest is None:
+        return "none"
+    connected = asyncio.Event()
+
+    async def note() -> None:
+        connected.set()
+
+    ingest.on_connected(note)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_BROKER_PATIENCE_SECONDS):
+            if not ingest.connected:
+                await first_of(connected.wait, stop.wait)
+    return "connected" if ingest.connected else "unreachable"

@@ -1,4 +1,4 @@
-"""Settings of central: the command line wins over the environment (`WELLGATE_…`), that over a file, that over defaults."""
+"""Settings of central. The command line wins over the environment (`WELLGATE_…`), then a file, then defaults."""
 
 import difflib
 import json
@@ -159,4 +159,5 @@ def _explained(place: tuple[str, ...], message: str, *, known: bool) -> str:
         return f"setting {name} is unknown" + (f"; did you mean {close[0]}?" if close else "; remove it")
     option = f"--{_MYWELLNESS}" if name == f"{_MYWELLNESS}.base_url" else _option(*place)
     variable = f"{ENVIRONMENT}{'_'.join(place)}".upper()
-    return f"setting {name}: {message.removeprefix('Value error, ')}; give {option}, {variable}, or it in the settings file"
+    what = message.removeprefix("Value error, ")
+    return f"setting {name}: {what}; give {option}, {variable}, or it in the settings file"

@@ -57,9 +57,9 @@ async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
         if answer.status < HTTPStatus.BAD_REQUEST:
             raise
         return _from_aiohttp(request, answer)
-    except Exception:
+    except Exception:  # noqa: BLE001 - the one place where a fault becomes an answer
         _log.exception("request %s: %s %s failed", request[ID], request.method, request.path)
-        detail = f"this is a fault on our side; tell support the request id {request['id']}"
+        detail = f"this is a fault on our side; tell support the request id {request[ID]}"
         return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, "FAULT", detail)
 
 

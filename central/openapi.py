@@ -1,6 +1,6 @@
 """The description of the API as OpenAPI 3.1, made from the operations themselves."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -68,7 +68,7 @@ def describe(operations: Iterable[Operation], *, title: str, version: str) -> di
     }
 
 
-def _operation(each: Operation, schemas: dict[Any, JsonSchemaValue], definitions: dict[str, Any]) -> dict[str, Any]:
+def _operation(each: Operation, schemas: dict[Any, JsonSchemaValue], definitions: Mapping[Any, Any]) -> dict[str, Any]:
     described: dict[str, Any] = {
         "tags": [each.tag],
         "summary": each.summary,
@@ -104,7 +104,7 @@ def _answer(each: Operation, schemas: dict[Any, JsonSchemaValue]) -> dict[str, A
     return {"description": "done", "content": {"application/json": {"schema": schemas[each, "answer"]}}}
 
 
-def _query(schema: JsonSchemaValue, definitions: dict[str, Any]) -> list[dict[str, Any]]:
+def _query(schema: JsonSchemaValue, definitions: Mapping[Any, Any]) -> list[dict[str, Any]]:
     model = definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
     required = model.get("required", ())
     return [

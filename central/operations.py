@@ -1,7 +1,7 @@
 """What the API offers: one decorator that says how an operation is asked for, checked, answered and described.
 
-A handler is an `async` function of the request, of path parameters by name, and of `body` and `query` where it has them. Its
-annotations are the contract: they parse the wish strictly, they write the answer, and `openapi.py` reads the same ones.
+A handler is an `async` function of the request, of path parameters by name, and of `body` and `query` where it has
+them. Its annotations are the contract: they parse the wish strictly, they write the answer, `openapi.py` reads them.
 """
 
 import difflib
@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from http import HTTPStatus
 from typing import Any, Final, Generic, NamedTuple, TypeVar, get_type_hints
 
@@ -143,7 +143,7 @@ class Operation:
     async def __call__(self, request: web.Request) -> web.Response:
         """Read the wish, ask the handler, write the answer."""
         given: dict[str, Any] = {
-            name: _checked(adapter, lambda a=adapter, n=name: a.validate_strings(request.match_info[n]), (name,))
+            name: _checked(adapter, partial(adapter.validate_strings, request.match_info[name]), (name,))
             for name, adapter in self.path_parameters.items()
         }
         if self.query is not None:

@@ -18,7 +18,7 @@ async def keep(name: str, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
             _log.warning("%s ended by itself; starting it again", name)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it was, the others go on
             _log.exception("%s failed; starting it again", name)
         await asyncio.sleep(_PAUSES[min(falls, len(_PAUSES) - 1)])
         falls += 1

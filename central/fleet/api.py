@@ -1,6 +1,8 @@
 """Edges over HTTP."""
 
-from typing import Annotated
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Final
 
 from aiohttp import web
 from pydantic import Field
@@ -12,6 +14,9 @@ from central.operations import Listing, Operations, Page, Wish, listing
 from central.wire import Id
 
 op = Operations("edges")
+
+WRITE_ACCOUNTS: Final[web.AppKey[Callable[[], None]]] = web.AppKey("write_accounts")
+"""What brings the broker's files up to date after a change; where there is none, `broker-files` does it."""
 
 
 class EdgeWish(Wish):
@@ -30,7 +35,9 @@ class EdgeQuery(Page):
 
 @op("POST", "/api/edges", "Enrol an edge; its secrets are shown once", status=201)
 async def create_edge(request: web.Request, body: EdgeWish) -> Enrolment:
-    return await request.app[UNITS].run(service.enrol, body.id, body.site, body.name)
+    enrolment = await request.app[UNITS].run(service.enrol, body.id, body.site, body.name)
+    await _write_accounts(request)
+    return enrolment
 
 
 @op("GET", "/api/edges", "List edges")
@@ -46,9 +53,19 @@ async def show_edge(request: web.Request, edge: Id) -> Edge:
 
 @op("POST", "/api/edges/{edge}/rotate", "Give an edge new secrets; they are shown once")
 async def rotate_edge(request: web.Request, edge: Id) -> Enrolment:
-    return await request.app[UNITS].run(service.rotate, edge)
+    enrolment = await request.app[UNITS].run(service.rotate, edge)
+    await _write_accounts(request)
+    return enrolment
 
 
 @op("POST", "/api/edges/{edge}/revoke", "Shut an edge out")
 async def revoke_edge(request: web.Request, edge: Id) -> Edge:
-    return await request.app[UNITS].run(service.revoke, edge)
+    revoked = await request.app[UNITS].run(service.revoke, edge)
+    await _write_accounts(request)
+    return revoked
+
+
+async def _write_accounts(request: web.Request) -> None:
+    write = request.app.get(WRITE_ACCOUNTS)
+    if write is not None:
+        await asyncio.to_thread(write)

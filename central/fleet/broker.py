@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from protocol.topics import EdgeTopic, SiteTopic, edge_topic, site_topic
+from protocol.topics import ROOT, EdgeTopic, SiteTopic, edge_topic, site_topic
 
 CENTRAL: Final = "central"
 """Our own user name at the broker."""
@@ -51,11 +51,8 @@ def password_file(accounts: Iterable[Account], central_password: str) -> str:
 
 def topic_file(accounts: Iterable[Account]) -> str:
     """Return the text of the access control file. What stands in no line is refused."""
-    lines = [f"user {CENTRAL}"]
+    lines = [f"user {CENTRAL}", f"topic write {ROOT}/#"]  # wider than its own: it clears what others left retained
     lines += [f"topic read {edge_topic('+', topic)}" for topic in _UP]
-    # Central clears what edges left behind: the state of a revoked one, and what should never have been retained.
-    lines += [f"topic write {edge_topic('+', topic)}" for topic in (*_DOWN, *_UP)]
-    lines += [f"topic write {site_topic('+', topic)}" for topic in _SITE_DOWN]
     lines += [f"topic read {site_topic('+', SiteTopic.PASSAGES)}"]
     for edge, site, _ in accounts:
         lines += ["", f"user {edge}"]

@@ -26,7 +26,7 @@ class ProductType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A product. `price` in minor units, VAT included; `vat_rate` in hundredths of a percent; `sites` where it is sold."""
+    """A product. `price` in minor units with VAT; `vat_rate` in hundredths of a percent; `sites` where it is sold."""
 
     id: str
     number: str

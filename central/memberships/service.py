@@ -1,4 +1,4 @@
-"""Use cases of subscriptions and freezes (C-08, C-12, C-13, C-16). A change of a subscription is a change of its user."""
+"""Use cases of subscriptions and freezes (C-08, C-12, C-13, C-16). Whatever changes, changes the user."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -110,7 +110,7 @@ def terminate(unit: Unit, key: int, on: date, reason: str, comment: str | None =
 
 
 def freeze(unit: Unit, key: int, first: date, last: date | None, reason: str = "") -> Subscription:
-    """Pause a subscription from `first` to `last`, both included, or until ended; refuses with `FREEZE_OVERLAP` (C-16)."""
+    """Pause a subscription from `first` to `last`, both included, or until ended; refuses `FREEZE_OVERLAP` (C-16)."""
     before = _locked(unit, key)
     _check_freeze(before, first, last)
     store.add_freeze(unit.connection, key, first, last, reason)
@@ -172,10 +172,8 @@ def _changed(unit: Unit, key: int) -> Subscription:
 
 
 def _check_people(connection: sa.Connection, person: str, payer: str | None) -> None:
-    wanted = [each for each in (person, payer) if each is not None]
-    missing = set(wanted).difference(people.get_many(connection, wanted))
-    if missing:
-        raise Invalid("NO_SUCH_MEMBER", f"create member {' and '.join(sorted(missing))} first")
+    if missing := people.missing(connection, (each for each in (person, payer) if each is not None)):
+        raise Invalid("NO_SUCH_MEMBER", f"create member {' and '.join(missing)} first")
 
 
 def _check_dates(start: date, bound: date | None, charged: date | None) -> None:

@@ -31,7 +31,7 @@ def product_with_number(connection: sa.Connection, number: str) -> str | None:
     return connection.scalar(sa.select(product.c.id).where(product.c.number == number))
 
 
-def _product(row: Mapping[str, Any]) -> Product:
+def _product(row: sa.RowMapping) -> Product:
     return Product(**{**row, "type": ProductType(row["type"])})
 
 
@@ -52,7 +52,7 @@ def subscriptions(
     keys: Sequence[int] | None = None,
     lock: bool = False,
 ) -> list[Subscription]:
-    """Return subscriptions by id with their freezes; `lock` keeps others from changing them until the transaction ends."""
+    """Return subscriptions by id with their freezes; `lock` keeps others out until the transaction ends."""
     question = sa.select(*_SUBSCRIPTION).where(subscription.c.id > after).order_by(subscription.c.id).limit(limit)
     if persons is not None:
         question = question.where(subscription.c.person.in_(persons))
@@ -68,7 +68,8 @@ def subscriptions(
 
 def add_subscription(connection: sa.Connection, values: Mapping[str, Any]) -> int:
     """Add a subscription and return its id."""
-    return int(connection.execute(subscription.insert().values(**values)).inserted_primary_key[0])
+    added = connection.execute(subscription.insert().values(**values).returning(subscription.c.id))
+    return int(added.scalar_one())
 
 
 def update_subscription(connection: sa.Connection, key: int, values: Mapping[str, Any]) -> None:

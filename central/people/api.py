@@ -123,12 +123,17 @@ class PhotoQuery(Wish):
 async def create_member(request: web.Request, body: MemberWish) -> Member:
     given = body.given()
     key = given.pop("id", None)
-    return await _run(request, service.create, cast("PersonValues", given), key=key)
+
+    def create(unit: Unit) -> Member:
+        made = service.create(unit, cast("PersonValues", given), key=key)
+        return _shown(unit.connection, service.get(unit.connection, made))
+
+    return await request.app[UNITS].run(create)
 
 
 @op("PATCH", "/api/members/{member}", "Change a member")
 async def change_member(request: web.Request, member: Id, body: MemberChange) -> Member:
-    return await _run(request, service.change, member, cast("PersonValues", body.given()))
+    return await _run(request, member, service.change, cast("PersonValues", body.given()))
 
 
 @op("GET", "/api/members", "List members")
@@ -151,12 +156,12 @@ async def show_member(request: web.Request, member: Id) -> Member:
 
 @op("POST", "/api/members/{member}/block", "Block a member at every reader")
 async def block_member(request: web.Request, member: Id, body: Block) -> Member:
-    return await _run(request, service.block, member, body.until)
+    return await _run(request, member, service.block, body.until)
 
 
 @op("POST", "/api/members/{member}/unblock", "Lift a member's block")
 async def unblock_member(request: web.Request, member: Id) -> Member:
-    return await _run(request, service.unblock, member)
+    return await _run(request, member, service.unblock)
 
 
 @op(
@@ -167,7 +172,7 @@ async def unblock_member(request: web.Request, member: Id) -> Member:
     limit=service.PHOTO_LIMIT,
 )
 async def set_photo(request: web.Request, member: Id, body: bytes, query: PhotoQuery) -> Member:
-    return await _run(request, service.set_photo, member, body, taken_at=query.taken_at)
+    return await _run(request, member, service.set_photo, body, taken_at=query.taken_at)
 
 
 @op("GET", "/api/members/{member}/photo", "Show a member's photo")
@@ -177,13 +182,13 @@ async def show_photo(request: web.Request, member: Id) -> Blob:
 
 @op("DELETE", "/api/members/{member}/photo", "Remove a member's photo")
 async def remove_photo(request: web.Request, member: Id) -> Member:
-    return await _run(request, service.remove_photo, member)
+    return await _run(request, member, service.remove_photo)
 
 
 @op("POST", "/api/members/{member}/credentials", "Assign a credential", status=201)
 async def assign_credential(request: web.Request, member: Id, body: Assignment) -> Member:
     card = credentials.read(body.card, body.format, body.prefix)
-    return await _run(request, credentials.assign, member, card)
+    return await _run(request, member, credentials.assign, card)
 
 
 @op(
@@ -194,19 +199,26 @@ async def assign_credential(request: web.Request, member: Id, body: Assignment) 
 )
 async def replace_credential(request: web.Request, member: Id, credential: Card, body: Replacement) -> Member:
     old, new = credentials.read(credential), credentials.read(body.card, body.format, body.prefix)
-    return await _run(request, credentials.replace, member, old, new, keep_old=body.keep_old)
+    return await _run(request, member, credentials.replace, old, new, keep_old=body.keep_old)
 
 
 @op("PATCH", "/api/members/{member}/credentials/{credential}", "Block, return or reactivate a credential")
 async def change_credential(request: web.Request, member: Id, credential: Card, body: StatusChange) -> Member:
-    return await _run(request, credentials.set_status, member, credentials.read(credential), body.status)
+    return await _run(request, member, credentials.set_status, credentials.read(credential), body.status)
 
 
 async def _run(
-    request: web.Request, work: Callable[Concatenate[Unit, P], Person], *args: P.args, **kwargs: P.kwargs
+    request: web.Request,
+    member: str,
+    work: Callable[Concatenate[Unit, str, P], None],
+    *args: P.args,
+    **kwargs: P.kwargs,
 ) -> Member:
+    """Do something to a member, and show the member as it is then."""
+
     def whole(unit: Unit) -> Member:
-        return _shown(unit.connection, work(unit, *args, **kwargs))
+        work(unit, member, *args, **kwargs)
+        return _shown(unit.connection, service.get(unit.connection, member))
 
     return await request.app[UNITS].run(whole)
 

@@ -5,8 +5,7 @@ from typing import Final
 from central.changes import Aggregate, Unit
 from central.errors import Invalid, NotFound, Refused
 from central.people import store
-from central.people.model import Person
-from central.people.service import get
+from central.people.service import require
 from protocol.credential import CardFormat, Credential, CredentialError, from_import, normalise
 from protocol.entitlement import CredentialStatus
 
@@ -24,9 +23,9 @@ def read(card: str, card_format: CardFormat | None = None, prefix: str = "") -> 
         raise Invalid("NOT_A_CREDENTIAL", str(problem)) from problem
 
 
-def assign(unit: Unit, person: str, credential: Credential) -> Person:
-    """Give a credential to a person; one that another holds is refused with `CREDENTIAL_IN_USE` until it is returned."""
-    get(unit.connection, person)
+def assign(unit: Unit, person: str, credential: Credential) -> None:
+    """Give a credential to a person; another's is refused with `CREDENTIAL_IN_USE` until it is returned there."""
+    require(unit.connection, person)
     found = store.holder(unit.connection, credential.canonical)
     if found is not None:
         holder, status = found
@@ -34,8 +33,7 @@ def assign(unit: Unit, person: str, credential: Credential) -> Person:
             detail = f"credential {credential.masked} is {status} on member {holder}; return it there first"
             raise Refused("CREDENTIAL_IN_USE", detail)
         if holder == person and status is CredentialStatus.ACTIVE:
-            return get(unit.connection, person)
-        unit.changed(Aggregate.PERSON, holder)
+            unit.changed(Aggregate.PERSON, holder)
     store.save_credential(
         unit.connection,
         credential.canonical,
@@ -45,30 +43,27 @@ def assign(unit: Unit, person: str, credential: Credential) -> Person:
         new=found is None,
     )
     unit.changed(Aggregate.PERSON, person)
-    return get(unit.connection, person)
 
 
-def replace(unit: Unit, person: str, old: Credential, new: Credential, *, keep_old: bool = False) -> Person:
-    """Give a person a new credential for an old one, which is blocked in the same transaction unless it is kept (A-04)."""
+def replace(unit: Unit, person: str, old: Credential, new: Credential, *, keep_old: bool = False) -> None:
+    """Give a person a new credential for an old one, which is blocked with it unless it is kept (A-04)."""
     _held_by(unit, person, old)
     if old == new:
         raise Invalid("SAME_CREDENTIAL", "old and new card are the same; present the new one")
     assign(unit, person, new)
     if not keep_old:
         set_status(unit, person, old, CredentialStatus.BLOCKED)
-    return get(unit.connection, person)
 
 
-def set_status(unit: Unit, person: str, credential: Credential, status: CredentialStatus) -> Person:
+def set_status(unit: Unit, person: str, credential: Credential, status: CredentialStatus) -> None:
     """Block a credential, take it back, or let it open again."""
     if _held_by(unit, person, credential) is not status:
         store.set_status(unit.connection, credential.canonical, status)
         unit.changed(Aggregate.PERSON, person)
-    return get(unit.connection, person)
 
 
 def _held_by(unit: Unit, person: str, credential: Credential) -> CredentialStatus:
-    get(unit.connection, person)
+    require(unit.connection, person)
     found = store.holder(unit.connection, credential.canonical)
     if found is None or found[0] != person:
         raise NotFound("credential of this member", credential.masked)

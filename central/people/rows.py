@@ -15,7 +15,7 @@ _YES_NO: Final = {"1": True, "0": False}
 
 
 class Trouble(NamedTuple):
-    """What is wrong with a file or a row: where, what, and what to do. `line` counts from 1, the heading being line 1."""
+    """What is wrong with a row: where, what, and what to do. `line` counts from 1, the heading's."""
 
     line: int
     field: str
@@ -23,7 +23,7 @@ class Trouble(NamedTuple):
     do: str
 
 
-class FileProblem(ValueError):
+class FileProblem(ValueError):  # noqa: N818 - it is the file's, not ours
     """The file as a whole cannot be imported; the text says why and what to do."""
 
 

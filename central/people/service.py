@@ -1,7 +1,7 @@
 """Use cases of persons: create, change, block, photo, list. Credentials have a service of their own."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -19,23 +19,23 @@ PHOTO_LIMIT: Final = 2 * 1024 * 1024
 _MAGIC: Final = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 
 
-def create(unit: Unit, values: PersonValues, *, key: str | None = None) -> Person:
-    """Create a person; without a `number` the next free one is taken (B-02).
+def create(unit: Unit, values: PersonValues, *, key: str | None = None) -> str:
+    """Create a person and return the id; without a `number` the next free one is taken (B-02).
 
     Refuses with `ID_IN_USE`, `CUSTOMER_NUMBER_IN_USE`, `IDENTITY_NUMBER_IN_USE` or `NO_SUCH_SITE`.
     """
     key = key or uuid.uuid4().hex
-    if store.find(unit.connection, key) is not None:
+    if store.exists(unit.connection, key):
         raise Refused("ID_IN_USE", f"there is a person {key!r} already; leave the id out to get a fresh one")
     number = values.get("number") or str(store.highest_number(unit.connection) + 1)
     row = {"roles": [], **_columns(unit, key, {**values, "number": number})}
     store.insert(unit.connection, {"id": key, "created_at": unit.now, **row})
     _save_groups(unit, key, values)
     unit.changed(Aggregate.PERSON, key)
-    return get(unit.connection, key)
+    return key
 
 
-def change(unit: Unit, key: str, values: PersonValues) -> Person:
+def change(unit: Unit, key: str, values: PersonValues) -> None:
     """Change what is named in `values`; refuses as `create` does. Nothing different: nothing has changed."""
     before = get(unit.connection, key)
     columns = {name: value for name, value in _columns(unit, key, values).items() if getattr(before, name) != value}
@@ -50,7 +50,17 @@ def change(unit: Unit, key: str, values: PersonValues) -> Person:
         _save_groups(unit, key, values)
     if columns or beside:
         unit.changed(Aggregate.PERSON, key)
-    return get(unit.connection, key)
+
+
+def require(connection: sa.Connection, key: str) -> None:
+    """Raise `NotFound` unless there is such a person."""
+    if not store.exists(connection, key):
+        raise NotFound("member", key)
+
+
+def missing(connection: sa.Connection, keys: Iterable[str]) -> list[str]:
+    """Return which of the persons do not exist."""
+    return sorted(key for key in set(keys) if not store.exists(connection, key))
 
 
 def get(connection: sa.Connection, key: str) -> Person:
@@ -84,26 +94,26 @@ def list_persons(
     return store.page(connection, after=after or "", limit=limit, facet=facet, number=number, held=held)
 
 
-def block(unit: Unit, key: str, until: date | None = None) -> Person:
+def block(unit: Unit, key: str, until: date | None = None) -> None:
     """Refuse the person at every reader, through day `until` or until lifted (A-11)."""
-    return _update(unit, key, {"blocked": True, "blocked_until": until})
+    _update(unit, key, {"blocked": True, "blocked_until": until})
 
 
-def unblock(unit: Unit, key: str) -> Person:
+def unblock(unit: Unit, key: str) -> None:
     """Lift the block."""
-    return _update(unit, key, {"blocked": False, "blocked_until": None})
+    _update(unit, key, {"blocked": False, "blocked_until": None})
 
 
-def set_photo(unit: Unit, key: str, image: bytes, *, taken_at: datetime | None = None) -> Person:
+def set_photo(unit: Unit, key: str, image: bytes, *, taken_at: datetime | None = None) -> None:
     """Keep a JPEG or PNG photo, taken at that instant or imported now; refuses anything else with `NOT_A_PHOTO`."""
     if photo_type(image) is None:
         raise Invalid("NOT_A_PHOTO", "the file is neither JPEG nor PNG; convert it first")
-    return _update(unit, key, {"photo": image, "photo_at": taken_at or unit.now})
+    _update(unit, key, {"photo": image, "photo_at": taken_at or unit.now})
 
 
-def remove_photo(unit: Unit, key: str) -> Person:
+def remove_photo(unit: Unit, key: str) -> None:
     """Forget the photo."""
-    return _update(unit, key, {"photo": None, "photo_at": None})
+    _update(unit, key, {"photo": None, "photo_at": None})
 
 
 def get_photo(connection: sa.Connection, key: str) -> tuple[str, bytes]:
@@ -120,11 +130,10 @@ def photo_type(image: bytes) -> str | None:
     return next((media_type for magic, media_type in _MAGIC.items() if image.startswith(magic)), None)
 
 
-def _update(unit: Unit, key: str, values: Mapping[str, Any]) -> Person:
-    get(unit.connection, key)
+def _update(unit: Unit, key: str, values: Mapping[str, Any]) -> None:
+    require(unit.connection, key)
     store.update(unit.connection, key, values)
     unit.changed(Aggregate.PERSON, key)
-    return get(unit.connection, key)
 
 
 def _columns(unit: Unit, key: str, values: PersonValues) -> dict[str, Any]:

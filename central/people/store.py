@@ -15,11 +15,17 @@ from protocol.entitlement import CredentialStatus
 
 _BESIDE: Final = {"groups", "categories", "credentials"}
 _COLUMNS: Final = [person.c[each.name] for each in fields(Person) if each.name not in _BESIDE]
+_EXISTS: Final = sa.select(person.c.id).where(person.c.id == sa.bindparam("key"))
 _FACETS: Final = {
     Facet.CUSTOMER: person.c.is_customer,
     Facet.STAFF: person.c.is_staff,
     Facet.COMPANY_CONTACT: person.c.is_company_contact,
 }
+
+
+def exists(connection: sa.Connection, key: str) -> bool:
+    """Tell whether there is such a person."""
+    return connection.execute(_EXISTS, {"key": key}).first() is not None
 
 
 def find(connection: sa.Connection, key: str) -> Person | None:

@@ -189,7 +189,7 @@ async def list_readers(request: web.Request, site: Id) -> list[Reader]:
 @op("POST", "/api/schedules", "Create a schedule", status=201)
 async def create_schedule(request: web.Request, body: ScheduleWish) -> Schedule:
     exceptions = {day.isoformat(): hours for day, hours in body.exceptions.items()}
-    weekly = dict(body.weekly.items())
+    weekly = {str(day): hours for day, hours in body.weekly.items()}
     return await request.app[UNITS].run(service.create_schedule, body.id, body.name, weekly, exceptions)
 
 
@@ -200,7 +200,7 @@ async def change_schedule(request: web.Request, schedule: Id, body: ScheduleChan
         service.change_schedule,
         schedule,
         name=body.name,
-        weekly=None if body.weekly is None else dict(body.weekly.items()),
+        weekly=None if body.weekly is None else {str(day): hours for day, hours in body.weekly.items()},
         exceptions=None if exceptions is None else {day.isoformat(): hours for day, hours in exceptions.items()},
     )
 

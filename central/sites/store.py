@@ -1,16 +1,13 @@
 """SQL of sites: typed rows out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import fields
-from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from central.schema import entry_right, entry_right_reader, lane, reader, schedule, site
 from central.sites.model import WEEKDAYS, Intervals, Lane, Reader, Right, Schedule, Site
 from protocol.policy import DoorMode, ExitPolicy, ReaderKind
-
-T = TypeVar("T", Site, Lane)
 
 _READER = [reader.c[field.name] for field in fields(Reader)]
 
@@ -33,7 +30,7 @@ def readers(connection: sa.Connection, of_site: str) -> list[Reader]:
     return [_reader(row) for row in connection.execute(question).mappings()]
 
 
-def find(connection: sa.Connection, table: sa.Table, key: str) -> Mapping[str, Any] | None:
+def find(connection: sa.Connection, table: sa.Table, key: str) -> sa.RowMapping | None:
     """Return one row of a table with a text id."""
     return connection.execute(sa.select(table).where(table.c.id == key)).mappings().one_or_none()
 
@@ -44,7 +41,7 @@ def find_reader(connection: sa.Connection, key: str) -> Reader | None:
     return None if row is None else _reader(row)
 
 
-def _reader(row: Mapping[str, Any]) -> Reader:
+def _reader(row: sa.RowMapping) -> Reader:
     values = dict(row)
     values.update(kind=ReaderKind(row["kind"]), mode=DoorMode(row["mode"]), exit_policy=ExitPolicy(row["exit_policy"]))
     return Reader(**values)

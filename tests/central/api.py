@@ -44,7 +44,7 @@ class Api:
 
 
 async def gym(api: Api) -> None:
-    """Build what requirements §0.2 starts from: F1 with its readers and ER-GYM, F2, P-GYM, M1001 Evelina with SUB-1, M1002 Bo."""
+    """Build what requirements §0.2 starts from: F1 and F2, readers, ER-GYM, P-GYM, M1001 with SUB-1, M1002 Bo."""
     for site in ("F1", "F2"):
         await api.post("/api/sites", {"id": site, "name": f"Gym {site}", "zone": "Europe/Stockholm"})
     await api.post("/api/sites/F1/lanes", {"id": "L1", "name": "Main"})
