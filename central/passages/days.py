@@ -151,9 +151,8 @@ def _after_visits(unit: Unit, person: str, known: Whereabouts, day: _Day) -> Whe
     before = day.before[-1].opened_at if day.before else None
     if now == before:
         return known
-    if known.last_visit_at is not None and known.last_visit_at == before:
-        latest = store.last_visit(unit.connection, person)
-        return known._replace(last_visit_at=latest)
     if now is not None and (known.last_visit_at is None or known.last_visit_at < now):
         return known._replace(last_visit_at=now)
+    if known.last_visit_at is not None and known.last_visit_at == before:
+        return known._replace(last_visit_at=store.last_visit(unit.connection, person))
     return known

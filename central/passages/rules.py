@@ -6,7 +6,7 @@ sent again.
 """
 
 from collections.abc import Collection, Iterable
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -20,8 +20,6 @@ SUPERSEDED: Final = "superseded"
 
 LATE_AFTER: Final = timedelta(seconds=120)
 """An entry that took longer from the door to central is late: it changes history, never live alarms (rulings 4)."""
-
-_ONE_DAY: Final = timedelta(days=1)
 
 
 class Seen(NamedTuple):
@@ -79,15 +77,8 @@ class Settlement(NamedTuple):
 
 
 def day_of(at: datetime, zone: ZoneInfo, rollover: int) -> date:
-    """Return the visit day of an instant; it never runs backwards.
-
-    Where autumn repeats the hour of the rollover, the wall clock falls back behind it; the day has begun all the same
-    (compare `protocol.visit.is_open`).
-    """
-    day = visit_day(at.astimezone(zone), rollover)
-    hour, rest = divmod(rollover, 3600)
-    begins = datetime.combine(day + _ONE_DAY, time(hour, rest // 60, rest % 60), tzinfo=zone)
-    return day + _ONE_DAY if at >= begins else day
+    """Return the visit day of an instant at a site with this zone and rollover time (A-39)."""
+    return visit_day(at.astimezone(zone), rollover)
 
 
 def is_late(at: datetime, received: datetime) -> bool:

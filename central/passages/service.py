@@ -115,7 +115,7 @@ def _compare(unit: Unit, source: Source, overlap: Sequence[Numbered]) -> None:
 def _take_safely(
     unit: Unit, source: Source, stream: Stream, tail: Sequence[Numbered], visits: Visits
 ) -> tuple[EventId, ...]:
-    """Take the entries together; where the database refuses one of them, one by one, so that it alone goes to quarantine."""
+    """Take the entries together; where the database refuses one, one by one, so that it alone goes to quarantine."""
     try:
         with unit.connection.begin_nested():
             return _take(unit, source, stream.head, tail, visits)

@@ -294,19 +294,20 @@ async def test_two_consumers_share_the_work_and_keep_the_order_of_every_edge(
 
 
 async def test_a_consumer_killed_between_commit_and_ack_has_stored_what_its_successor_acknowledges(
-    central: Central, database_url: str, mosquitto: Broker, fake_edge: FakeEdge
+    central: Central, database: Database, mosquitto: Broker, fake_edge: FakeEdge
 ) -> None:
+    url = database.url.render_as_string(hide_password=False)
     writer = written(9)
     writer.read("2026-03-10 10:00", "RD-OUT")
     writer.read("2026-03-10 11:00")
-    async with consumer(database_url, mosquitto, deaths=2) as mortal:
+    async with consumer(url, mosquitto, deaths=2) as mortal:
         fake_edge.say(EdgeTopic.EVENTS, writer.batch(1, 4))
         await until(lambda: fake_edge.through() == 4)
         fake_edge.say(EdgeTopic.EVENTS, writer.batch(5, 11))
         assert await asyncio.wait_for(mortal.wait(), LIMIT) == -signal.SIGKILL
     assert stored(central) == list(range(1, 12))
     assert fake_edge.through() == 4
-    async with consumer(database_url, mosquitto, deaths=0):
+    async with consumer(url, mosquitto, deaths=0):
         await resend_until_through(fake_edge, writer)
     assert stored(central) == list(range(1, 12))
     assert fake_edge.acks()[-1].head_hash == writer.entries[-1].hash

@@ -12,7 +12,7 @@ from central.database import Database
 from central.passages.rules import VisitPlan
 from central.passages.service import StoredBatch, store_batch
 from central.schema import QueueState, edge, lane, passage, person, queue, reader, site, visit
-from protocol.clock import Reading, Trust
+from protocol.clock import Trust
 from protocol.decision import PassageKind, Reason
 from protocol.identity import EdgeId, Epoch, Identity
 from protocol.journal import (
@@ -27,20 +27,11 @@ from protocol.journal import (
     chain,
 )
 from protocol.policy import ReaderKind
+from tests.fakes import FakeClock
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 MEMBERS = ("M1001", "M1002", "M1003")
 READERS = {"RD-IN": "IN", "RD-OUT": "OUT", "RD-INNER": "INNER", "RD-IO": "IN_OUT", "RD-SHOP": "IN"}
-
-
-class HandClock:
-    """A clock that tests set."""
-
-    def __init__(self, wall: datetime) -> None:
-        self.wall = wall
-
-    def read(self) -> Reading:
-        return Reading(self.wall, int(self.wall.timestamp() * 1000), Trust.TRUSTED)
 
 
 def local(text: str) -> datetime:
@@ -175,7 +166,7 @@ class Central:
 
     def __init__(self, database: Database, now: str = "2026-03-10 12:00") -> None:
         self.database = database
-        self.clock = HandClock(local(now))
+        self.clock = FakeClock(local(now))
         self.units = Units(database, self.clock)
         self.plans: list[VisitPlan] = []
 
