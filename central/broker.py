@@ -116,7 +116,7 @@ class Broker:
     async def run(self) -> None:
         """Keep the connection up until cancelled."""
         self._loop = asyncio.get_running_loop()
-        expiry = Properties(PacketTypes.CONNECT)
+        expiry = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         expiry.SessionExpiryInterval = 0
         expiry.ReceiveMaximum = _IN_FLIGHT
         self._client.connect_async(
