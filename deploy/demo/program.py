@@ -33,7 +33,7 @@ class Program:
         self.ready_line = ""
         self._command = [str(part) for part in command]
         self._ready = ready
-        self._environment = {**os.environ, **(environment or {})}
+        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
         self._process: asyncio.subprocess.Process | None = None
         self._output: asyncio.Task[None] | None = None
         self._came_up = asyncio.Event()
@@ -41,11 +41,17 @@ class Program:
 
     @classmethod
     def python(
-        cls, name: str, module: str, *arguments: str | Path, log: Path, environment: Mapping[str, str] | None = None
+        cls,
+        name: str,
+        module: str,
+        *arguments: str | Path,
+        log: Path,
+        ready: str = "READY",
+        environment: Mapping[str, str] | None = None,
     ) -> "Program":
-        """Prepare `python -m module arguments`, which says READY when it is up."""
+        """Prepare `python -m module arguments`, which begins a line with `ready` when it is up."""
         command = [sys.executable, "-m", module, *arguments]
-        return cls(name, command, log, ready="READY", environment=environment)
+        return cls(name, command, log, ready=ready, environment=environment)
 
     @property
     def pid(self) -> int | None:

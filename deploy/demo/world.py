@@ -18,6 +18,7 @@ from typing import Any, Final
 import httpx
 
 from deploy.demo import broker as brokers
+from deploy.demo.cable import Cable
 from deploy.demo.hands import ClockHands
 from deploy.demo.hardware import Gate, PinChange, PinWatcher, ReaderPort
 from deploy.demo.pins import factory_name
@@ -59,6 +60,7 @@ class EdgeRig:
     ports: dict[str, ReaderPort]
     pins: PinWatcher
     gate: Gate
+    cable: Cable | None
     changes: "asyncio.Queue[PinChange]" = field(default_factory=asyncio.Queue)
 
 
@@ -77,6 +79,8 @@ class Plan:
     broker: str | None = None
     """`mosquitto` or `embedded`; whichever this machine has when `None`."""
     http_port: int = 0
+    cables: bool = False
+    """Put a cable that can be pulled between each edge and the broker."""
     fast_mywellness: bool = True
     """No pacing, no coalescing, 50 ms back-off (rulings 23)."""
 
@@ -149,15 +153,20 @@ class World:
 
     async def edges_know(self) -> None:
         """Wait until every edge decides with the newest access list; raises `TimeoutError`."""
-        async with asyncio.timeout(_LIST_SECONDS):
-            while True:
-                newest = (await self.api("GET", f"/api/sites/{self.plan.site}"))["revision"]
-                edges = (await self.api("GET", "/api/edges"))["items"]
-                if all(edge["revision"] == newest for edge in edges):
-                    return
-                if self.hands:
-                    self.hands.advance(timedelta(seconds=1))
-                await asyncio.sleep(0.05)
+        loop = asyncio.get_running_loop()
+        limit = loop.time() + _LIST_SECONDS
+        behind: dict[str, int] = {}
+        while loop.time() < limit:
+            newest = (await self.api("GET", f"/api/sites/{self.plan.site}"))["revision"]
+            edges = (await self.api("GET", "/api/edges"))["items"]
+            behind = {edge["id"]: edge["revision"] for edge in edges if edge["revision"] != newest}
+            if not behind:
+                return
+            if self.hands:
+                self.hands.advance(timedelta(seconds=2))  # edges report on the injected clock
+            await asyncio.sleep(0.05)
+        msg = f"the newest access list did not reach every edge within {_LIST_SECONDS:g} s: {behind}; see the logs"
+        raise TimeoutError(msg)
 
     def told_settings(self) -> dict[str, Any]:
         """What this run was set to, for its summary (rulings 23)."""
@@ -172,14 +181,10 @@ class World:
     def prepare_central(self) -> None:
         """Describe central and the sandbox as programs."""
         clock: list[str | Path] = ["--clock-file", self.hands.path] if self.hands else []
-        sandbox: list[str | Path] = [
-            "sandbox",
-            "--port",
-            str(self.sandbox_port),
-            "--ledger",
-            self.folder / "ledger.jsonl",
-        ]
-        self.sandbox = Program.python("sandbox", "central", *sandbox, *clock, log=self.folder / "sandbox.log")
+        # The sandbox is never killed, so its ledger stays in memory: no sync of its own slows the run down.
+        sandbox: list[str | Path] = ["sandbox", "--port", str(self.sandbox_port), "--facility", f"{FACILITY}=Demo gym"]
+        log = self.folder / "sandbox.log"
+        self.sandbox = Program.python("sandbox", "central", *sandbox, *clock, log=log, ready="sandbox listening")
         data = self.folder / "central"
         data.mkdir(parents=True, exist_ok=True)
         self.settings_file = data / "central.toml"
@@ -244,8 +249,11 @@ class World:
         folder.mkdir(exist_ok=True)
         settings = folder / "site.toml"
         settings.touch(mode=0o600)
-        settings.write_text(self._site_toml(plan, enrolment, key))
+        cable = Cable(self.broker_port) if self.plan.cables else None
+        if cable is not None:
+            await cable.open()
         gate = Gate(folder / "gate")
+        settings.write_text(self._site_toml(plan, enrolment, key, cable.port if cable else self.broker_port))
         changes: asyncio.Queue[PinChange] = asyncio.Queue()
         pins = PinWatcher(folder / "pins", changes.put_nowait)
         ports = {reader: ReaderPort(folder / reader) for lane in plan.lanes for reader in lane.readers}
@@ -258,14 +266,14 @@ class World:
             log=self.folder / f"{plan.edge}.log",
             environment={"WELLGATE_PINS": str(pins.path), "WELLGATE_GATE": str(gate.path)},
         )
-        self.edges[plan.edge] = EdgeRig(plan, program, ports, pins, gate, changes)
+        self.edges[plan.edge] = EdgeRig(plan, program, ports, pins, gate, cable, changes)
 
-    def _site_toml(self, plan: EdgePlan, enrolment: dict[str, Any], public_key: str) -> str:
+    def _site_toml(self, plan: EdgePlan, enrolment: dict[str, Any], public_key: str, broker_port: int) -> str:
         lines = [
             f'site = "{self.plan.site}"',
             f'edge = "{plan.edge}"',
             'data = "data"',
-            f'[broker]\nhost = "127.0.0.1"\nport = {self.broker_port}\npassword = "{enrolment["broker_password"]}"',
+            f'[broker]\nhost = "127.0.0.1"\nport = {broker_port}\npassword = "{enrolment["broker_password"]}"',
             f'[central]\nurl = "{self.url}"\ntoken = "{enrolment["token"]}"\npublic_key = "{public_key}"',
             f'[gpio]\npin_factory = "{factory_name()}"',
         ]
@@ -290,6 +298,8 @@ class World:
             rig.gate.disarm()
             await rig.program.stop()
             rig.pins.close()
+            if rig.cable is not None:
+                await rig.cable.close()
             for port in rig.ports.values():
                 port.close()
         for name in ("central", "sandbox", "broker"):
