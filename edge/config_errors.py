@@ -17,7 +17,7 @@ def told(fault: ValidationError, root: Table) -> Iterator[str]:
             names = [name for table in tables for name in table.model_fields]
             yield f"{path}: unknown key{nearest(str(error['loc'][-1]), names)}"
         elif error["type"] == "value_error":
-            lines = str(error["ctx"]["error"]).splitlines()
+            lines = str(error.get("ctx", {}).get("error", error["msg"])).splitlines()
             yield from (f"{path}: {line}" if path else line for line in lines)
         else:
             yield f"{path}: {error['msg'][:1].lower()}{error['msg'][1:]}"
