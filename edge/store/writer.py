@@ -42,7 +42,8 @@ WAL_FRAMES: Final = 500
 
 _CHECKPOINT_FRAMES: Final = 400
 _FRAMES_PER_COMMIT: Final = 4
-_FREED_AT_ONCE: Final = 500
+_FREED_AT_ONCE: Final = (500, 50, 5)
+_PRUNED_AT_ONCE: Final = 500
 _MERGED_AT_ONCE: Final = 64
 _GATHER_SECONDS: Final = 0.000_2
 _LAZY_SECONDS: Final = 2.0
@@ -261,13 +262,21 @@ class Writer(threading.Thread):
         return False
 
     def _free_acknowledged(self) -> bool:
-        with self._lock:
-            through = self._acknowledged
+        """Free the oldest acknowledged rows. A deletion needs room of its own: where it has little, it takes few."""
+        for count in _FREED_AT_ONCE:
+            try:
+                freed = self._forget_oldest(self._acknowledged, count)
+            except sqlite3.Error as problem:
+                log.debug("journal %s: cannot free %d acknowledged entries (%s)", self._path, count, problem)
+                continue
+            if freed:
+                log.warning("journal %s: freed %d acknowledged entries to make room", self._path, freed)
+            return freed > 0
+        return False
+
+    def _forget_oldest(self, through: int, count: int) -> int:
         with self._database.atomic():
-            freed = self._database.conn.execute(FREE_OLDEST, {"count": _FREED_AT_ONCE, "through": through}).rowcount
-        if freed:
-            log.warning("journal %s: freed %d acknowledged entries to make room", self._path, freed)
-        return freed > 0
+            return self._database.conn.execute(FREE_OLDEST, {"count": count, "through": through}).rowcount
 
     def _drop_ballast(self) -> bool:
         dropped = self._ballast.drop()
@@ -306,8 +315,9 @@ class Writer(threading.Thread):
             try:
                 self._checkpoint()
                 self._commit(waiting)
-            except (sqlite3.Error, OSError):
-                if not self._freed():
+            except (sqlite3.Error, OSError) as problem:
+                log.debug("journal %s: still refuses (%s)", self._path, problem)
+                if not self._free_acknowledged():
                     return False  # `trouble` stands, the entries stay where they are
                 continue
             merged = len(self._spilled)
@@ -318,12 +328,6 @@ class Writer(threading.Thread):
 
     def _first_outside(self) -> list[Waiting | Line]:
         return [*self._spilled[:_MERGED_AT_ONCE], *self._held[: max(0, _MERGED_AT_ONCE - len(self._spilled))]]
-
-    def _freed(self) -> bool:
-        try:
-            return self._free_acknowledged()
-        except sqlite3.Error:
-            return False
 
     def _recovered(self) -> None:
         log.warning("journal %s takes entries again", self._path)
@@ -355,10 +359,9 @@ class Writer(threading.Thread):
     def _prune_some(self) -> None:
         with self._lock:
             through = min(self._prune_through, self._acknowledged)
-        with self._database.atomic():
-            gone = self._database.conn.execute(FREE_OLDEST, {"count": _FREED_AT_ONCE, "through": through}).rowcount
+        gone = self._forget_oldest(through, _PRUNED_AT_ONCE)
         self._frames += _FRAMES_PER_COMMIT + gone // 8
-        if gone < _FREED_AT_ONCE:
+        if gone < _PRUNED_AT_ONCE:
             with self._lock:
                 self._prune_through = 0
 

