@@ -124,7 +124,7 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(site: Site) -> AsyncIterator[Running]:
+async def running(site: Site, gate: Path | None = None) -> AsyncIterator[Running]:
     log = site.folder / "log"
     with log.open("ab") as file:
         process = await asyncio.create_subprocess_exec(
@@ -135,7 +135,7 @@ async def running(site: Site) -> AsyncIterator[Running]:
             "--config",
             str(site.settings),
             cwd=ROOT,
-            env={**os.environ, "WELLGATE_PINS": str(site.record)},
+            env={**os.environ, "WELLGATE_PINS": str(site.record), "WELLGATE_GATE": str(gate or "")},
             stdout=asyncio.subprocess.PIPE,
             stderr=file,
         )
@@ -216,6 +216,24 @@ async def test_after_a_kill_the_visit_goes_on_and_numbers_go_on(site: Site) -> N
     assert not second.new_visit
     assert second.visit is not None
     assert first.stamp.boot != second.stamp.boot
+
+
+async def test_killed_between_commit_and_pulse_the_passage_is_kept_and_the_barrier_never_moved(site: Site) -> None:
+    gate = site.folder / "gate"
+    gate.write_bytes(b"\x01" + bytes(15))
+    async with running(site, gate) as agent:
+        site.badge("reader-in", ANNA)
+        await until(lambda: gate.read_bytes()[1] == 1)
+        agent.process.kill()
+        await agent.process.wait()
+    assert site.edges() == []
+    gate.write_bytes(bytes(16))
+    async with running(site, gate):
+        (kept,) = site.passages()
+        assert kept.granted
+        site.badge("reader-in", ANNA)
+        await until(lambda: "17 1" in site.edges())
+        assert len(site.passages()) == 2
 
 
 async def test_pins_that_do_not_work_stop_the_start_with_the_setting_named(site: Site) -> None:
