@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -27,6 +27,78 @@ from protocol.journal import Entry
 
 RAW_LIMIT = 64_000
 """Bytes kept of what could not be read."""
+
+
+# The questions are made once: building one costs more than asking it.
+_EDGE: Final = (
+    sa.select(site_table.c.id, site_table.c.zone, site_table.c.rollover, edge_table.c.revoked_at)
+    .join_from(edge_table, site_table)
+    .where(edge_table.c.id == sa.bindparam("edge"))
+    .with_for_update(of=edge_table, key_share=True)
+)
+_OF_STREAM: Final = sa.and_(
+    stream_table.c.edge == sa.bindparam("of_edge"), stream_table.c.epoch == sa.bindparam("of_epoch")
+)
+_STREAM: Final = sa.select(stream_table.c.through, stream_table.c.head_hash).where(_OF_STREAM)
+_SAVE_STREAM: Final = (
+    stream_table.update().where(_OF_STREAM).values(through=sa.bindparam("upto"), head_hash=sa.bindparam("head"))
+)
+_READERS_WITHOUT_VISITS: Final = sa.select(reader.c.id).where(
+    reader.c.id.in_(sa.bindparam("readers", expanding=True)), reader.c.counts_visits.is_(sa.false())
+)
+_PEOPLE: Final = (
+    sa.select(person_table.c.id, person_table.c.last_visit_at, person_table.c.last_attempt_at)
+    .where(person_table.c.id.in_(sa.bindparam("people", expanding=True)))
+    .order_by(person_table.c.id)
+    .with_for_update(key_share=True)
+)
+_SAVE_PERSON: Final = (
+    person_table.update()
+    .where(person_table.c.id == sa.bindparam("key"))
+    .values(last_visit_at=sa.bindparam("visited"), last_attempt_at=sa.bindparam("tried"))
+)
+_GRANTED: Final = sa.select(
+    passage.c.id,
+    passage.c.at,
+    passage.c.edge,
+    passage.c.epoch,
+    passage.c.sequence,
+    passage.c.direction,
+    passage.c.counts,
+    passage.c.passed,
+    passage.c.person,
+    passage.c.visit_day,
+    passage.c.new_visit,
+).where(
+    passage.c.person.in_(sa.bindparam("people", expanding=True)),
+    passage.c.site == sa.bindparam("site"),
+    passage.c.visit_day.in_(sa.bindparam("days", expanding=True)),
+    passage.c.granted.is_(sa.true()),
+)
+_MARK: Final = passage.update().where(passage.c.id == sa.bindparam("key")).values(new_visit=sa.bindparam("opens"))
+_VISITS: Final = (
+    sa.select(
+        visit_table.c.id,
+        visit_table.c.person,
+        visit_table.c.visit_day,
+        visit_table.c.ordinal,
+        visit_table.c.opened_at,
+        visit_table.c.closed_at,
+        visit_table.c.sent_as,
+    )
+    .where(
+        visit_table.c.person.in_(sa.bindparam("people", expanding=True)),
+        visit_table.c.site == sa.bindparam("site"),
+        visit_table.c.visit_day.in_(sa.bindparam("days", expanding=True)),
+    )
+    .order_by(visit_table.c.ordinal)
+)
+_QUEUED: Final = (
+    sa.select(queue.c.visit, queue.c.state, queue.c.detail)
+    .where(queue.c.visit.in_(sa.bindparam("events", expanding=True)))
+    .order_by(queue.c.id)
+    .with_for_update(key_share=True)
+)
 
 
 class EdgeSite(NamedTuple):
@@ -69,22 +141,13 @@ class Whereabouts(NamedTuple):
 
 def lock_edge(connection: sa.Connection, edge: str) -> EdgeSite | None:
     """Return the edge, held against every other process that stores for it until this transaction ends."""
-    row = connection.execute(
-        sa.select(site_table.c.id, site_table.c.zone, site_table.c.rollover, edge_table.c.revoked_at)
-        .join_from(edge_table, site_table)
-        .where(edge_table.c.id == edge)
-        .with_for_update(of=edge_table, key_share=True)
-    ).one_or_none()
+    row = connection.execute(_EDGE, {"edge": edge}).one_or_none()
     return None if row is None else EdgeSite(row.id, ZoneInfo(row.zone), row.rollover, row.revoked_at is not None)
 
 
 def stream(connection: sa.Connection, edge: str, epoch: str) -> Stream | None:
     """Return how far this journal is stored, `None` when nothing of it is."""
-    row = connection.execute(
-        sa.select(stream_table.c.through, stream_table.c.head_hash).where(
-            stream_table.c.edge == edge, stream_table.c.epoch == epoch
-        )
-    ).one_or_none()
+    row = connection.execute(_STREAM, {"of_edge": edge, "of_epoch": epoch}).one_or_none()
     return None if row is None else Stream(*row)
 
 
@@ -96,13 +159,12 @@ def has_other_stream(connection: sa.Connection, edge: str, epoch: str) -> bool:
 
 def save_stream(connection: sa.Connection, edge: str, epoch: str, now: Stream, *, new: bool) -> None:
     """Write how far this journal is stored."""
-    values = {"through": now.through, "head_hash": now.head}
     if new:
-        connection.execute(stream_table.insert(), {"edge": edge, "epoch": epoch, **values})
+        values = {"edge": edge, "epoch": epoch, "through": now.through, "head_hash": now.head}
+        connection.execute(stream_table.insert(), values)
     else:
-        connection.execute(
-            stream_table.update().where(stream_table.c.edge == edge, stream_table.c.epoch == epoch).values(values)
-        )
+        place = {"of_edge": edge, "of_epoch": epoch}
+        connection.execute(_SAVE_STREAM, {**place, "upto": now.through, "head": now.head})
 
 
 def hashes(connection: sa.Connection, edge: str, epoch: str, first: int, last: int) -> Mapping[int, str]:
@@ -160,18 +222,12 @@ def add_quarantine(
 
 def readers_without_visits(connection: sa.Connection, readers: Collection[str]) -> frozenset[str]:
     """Return those of the readers that give no new visits; one that central does not know gives them."""
-    question = sa.select(reader.c.id).where(reader.c.id.in_(readers), reader.c.counts_visits.is_(sa.false()))
-    return frozenset(connection.execute(question).scalars())
+    return frozenset(connection.execute(_READERS_WITHOUT_VISITS, {"readers": list(readers)}).scalars())
 
 
 def lock_people(connection: sa.Connection, people: Collection[str]) -> Mapping[str, Whereabouts]:
     """Return the known ones of these people, held in one order: two edges must not compute past each other."""
-    rows = connection.execute(
-        sa.select(person_table.c.id, person_table.c.last_visit_at, person_table.c.last_attempt_at)
-        .where(person_table.c.id.in_(people))
-        .order_by(person_table.c.id)
-        .with_for_update(key_share=True)
-    )
+    rows = connection.execute(_PEOPLE, {"people": list(people)})
     return {row.id: Whereabouts(row.last_visit_at, row.last_attempt_at) for row in rows}
 
 
@@ -179,9 +235,7 @@ def save_whereabouts(connection: sa.Connection, people: Mapping[str, Whereabouts
     """Write when people were last seen."""
     if people:
         connection.execute(
-            person_table.update()
-            .where(person_table.c.id == sa.bindparam("key"))
-            .values(last_visit_at=sa.bindparam("visited"), last_attempt_at=sa.bindparam("tried")),
+            _SAVE_PERSON,
             [
                 {"key": key, "visited": where.last_visit_at, "tried": where.last_attempt_at}
                 for key, where in people.items()
@@ -200,31 +254,8 @@ def granted_passages(
     connection: sa.Connection, site: str, people: Collection[str], days: Collection[date]
 ) -> Sequence[sa.RowMapping]:
     """Return the granted passages of these people at a site on these visit days."""
-    columns = (
-        passage.c.id,
-        passage.c.at,
-        passage.c.edge,
-        passage.c.epoch,
-        passage.c.sequence,
-        passage.c.direction,
-        passage.c.counts,
-        passage.c.passed,
-        passage.c.person,
-        passage.c.visit_day,
-        passage.c.new_visit,
-    )
-    return (
-        connection.execute(
-            sa.select(*columns).where(
-                passage.c.person.in_(people),
-                passage.c.site == site,
-                passage.c.visit_day.in_(days),
-                passage.c.granted.is_(sa.true()),
-            )
-        )
-        .mappings()
-        .all()
-    )
+    asked = {"people": list(people), "site": site, "days": list(days)}
+    return connection.execute(_GRANTED, asked).mappings().all()
 
 
 def add_passages(connection: sa.Connection, rows: Sequence[Row]) -> None:
@@ -237,7 +268,7 @@ def mark_passages(connection: sa.Connection, marks: Mapping[str, bool]) -> None:
     """Write for passages whether they opened a visit."""
     if marks:
         connection.execute(
-            passage.update().where(passage.c.id == sa.bindparam("key")).values(new_visit=sa.bindparam("opens")),
+            _MARK,
             [{"key": key, "opens": opens} for key, opens in marks.items()],
         )
 
@@ -263,19 +294,7 @@ def stored_visits(
     connection: sa.Connection, site: str, people: Collection[str], days: Collection[date]
 ) -> Sequence[StoredVisit]:
     """Return the visits of these people at a site on these visit days, in order."""
-    rows = connection.execute(
-        sa.select(
-            visit_table.c.id,
-            visit_table.c.person,
-            visit_table.c.visit_day,
-            visit_table.c.ordinal,
-            visit_table.c.opened_at,
-            visit_table.c.closed_at,
-            visit_table.c.sent_as,
-        )
-        .where(visit_table.c.person.in_(people), visit_table.c.site == site, visit_table.c.visit_day.in_(days))
-        .order_by(visit_table.c.ordinal)
-    )
+    rows = connection.execute(_VISITS, {"people": list(people), "site": site, "days": list(days)})
     return [StoredVisit(*row) for row in rows]
 
 
@@ -311,12 +330,7 @@ def queue_standing(connection: sa.Connection, events: Iterable[EventId]) -> Mapp
     The rows are held: the forwarder cannot begin to send one while its visit is being recomputed. A row skipped as
     superseded is as good as none.
     """
-    rows = connection.execute(
-        sa.select(queue.c.visit, queue.c.state, queue.c.detail)
-        .where(queue.c.visit.in_(list(events)))
-        .order_by(queue.c.id)
-        .with_for_update(key_share=True)
-    )
+    rows = connection.execute(_QUEUED, {"events": list(events)})
     return {
         EventId(row.visit): row.state not in {QueueState.NEW, QueueState.RETRY}
         for row in rows
