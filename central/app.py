@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
@@ -156,7 +156,7 @@ def _make_ingest(central: Central) -> Ingest | None:
     return Ingest(address, central.units, store)
 
 
-def _no_visits(_unit: Unit, _plan: VisitPlan) -> None:
+def _no_visits(_unit: Unit, _plans: Sequence[VisitPlan]) -> None:
     """Without Mywellness visits are only kept."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -95,29 +95,42 @@ class Mywellness:
 
     # --- visits -------------------------------------------------------------------------------------------------------
 
-    def plan_visits(self, unit: Unit, plan: VisitPlan) -> None:
-        """Queue what newly became a visit and take back what is none (rulings 17)."""
-        if plan.superseded:
+    def plan_visits(self, unit: Unit, plans: Sequence[VisitPlan]) -> None:
+        """Queue what newly became a visit and take back what is none, for all people of a batch at once (rulings 17)."""
+        superseded = [event for plan in plans for event in plan.superseded]
+        if superseded:
             unit.connection.execute(
                 queue.update()
-                .where(queue.c.visit.in_(plan.superseded), queue.c.state.in_((QueueState.NEW, QueueState.RETRY)))
+                .where(queue.c.visit.in_(superseded), queue.c.state.in_((QueueState.NEW, QueueState.RETRY)))
                 .values(state=QueueState.SKIPPED, detail=SUPERSEDED, done_at=unit.now)
             )
-        if plan.queue:
-            zone = ZoneInfo(unit.connection.execute(sa.select(site.c.zone).where(site.c.id == plan.site)).scalar_one())
-            for visit in plan.queue:
-                self._queue_visit(unit, plan, visit, zone)
+        visits = [(plan, visit) for plan in plans for visit in plan.queue]
+        if not visits:
+            return
+        people = store.load(unit.connection, {plan.person for plan, _ in visits})
+        sites = {plan.site for plan, _ in visits}
+        zones = {
+            key: ZoneInfo(zone)
+            for key, zone in unit.connection.execute(sa.select(site.c.id, site.c.zone).where(site.c.id.in_(sites)))
+        }
+        # A visit that had been taken back and is one after all is judged and queued afresh, behind what came since.
+        again = [visit.id for _, visit in visits]
+        unit.connection.execute(queue.delete().where(queue.c.visit.in_(again), queue.c.detail == SUPERSEDED))
+        created: set[str] = set()
+        for plan, visit in visits:
+            facts = people.get(plan.person)
+            if facts is not None:
+                self._queue_visit(unit, plan, visit, zones[plan.site], facts, created)
 
-    def _queue_visit(self, unit: Unit, plan: VisitPlan, visit: Visit, zone: ZoneInfo) -> None:
+    def _queue_visit(
+        self, unit: Unit, plan: VisitPlan, visit: Visit, zone: ZoneInfo, facts: Facts, created: set[str]
+    ) -> None:
         """Queue a new visit under the event id of its opening passage, or note why it is not sent (D-45, D-47).
 
         Judged once, on the visit's own day (rulings 3). Whoever was eligible that day is created first, even when no
-        longer selected today (rulings 21).
+        longer selected today (rulings 21); `created` remembers who that was in this batch.
         """
         person = plan.person
-        facts = store.load(unit.connection, [person]).get(person)
-        if facts is None:
-            return
         was = facts.link or Link()
         held = visit_withheld(
             self.settings.policy,
@@ -128,13 +141,12 @@ class Mywellness:
             zone=zone,
             now=unit.now,
         )
-        if held is None and was.facility_user_id is None and not facts.open_person:
+        if held is None and was.facility_user_id is None and not facts.open_person and person not in created:
+            created.add(person)
             if was.state is None:
                 store.save_link(unit.connection, person, state=LinkState.NEW, missing=[])
             if was.state in (None, LinkState.NEW):
                 self._enqueue(unit, person, QueueAction.PERSON, unit.now)
-        # A visit that had been taken back and is one after all is judged and queued afresh, behind what came since.
-        unit.connection.execute(queue.delete().where(queue.c.visit == visit.id, queue.c.detail == SUPERSEDED))
         store.enqueue(
             unit.connection,
             person,

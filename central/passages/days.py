@@ -15,7 +15,7 @@ from central.passages.store import StoredVisit, Whereabouts
 from protocol.identity import EventId, PersonId, SiteId
 from protocol.journal import stamp_order
 
-Visits = Callable[[Unit, VisitPlan], None]
+Visits = Callable[[Unit, Sequence[VisitPlan]], None]
 """Who is told which visits to queue and which to take back: the Mywellness side."""
 
 PersonDay = tuple[str, date]
@@ -98,6 +98,7 @@ def _settle(
     asked = {EventId(row["id"]) for day in days.values() for row in day.rows if row["counts"] and row["id"] not in new}
     standing = store.queue_standing(unit.connection, asked) if asked else {}
     gone: list[str] = []
+    plans: list[VisitPlan] = []
     added: list[Row] = []
     for (person, date_), day in days.items():
         settlement = _settlement(day, standing)
@@ -113,12 +114,12 @@ def _settle(
         added.extend(row for row in rows if row["id"] not in same)
         unit.changed(Aggregate.VISITS, f"{person}/{site}/{date_}")
         if person in people and (settlement.queue or settlement.superseded):
-            visits(
-                unit,
-                VisitPlan(SiteId(site), PersonId(person), date_, settlement.queue, settlement.superseded),
-            )
+            one = VisitPlan(SiteId(site), PersonId(person), date_, settlement.queue, settlement.superseded)
+            plans.append(one)
     store.remove_visits(unit.connection, gone)
     store.add_visits(unit.connection, added)
+    if plans:
+        visits(unit, plans)
 
 
 def _settlement(day: _Day, standing: Mapping[EventId, bool]) -> Settlement:

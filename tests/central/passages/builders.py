@@ -1,6 +1,6 @@
 """A gym with two doors, a member, and edges that write journals; a test names only what differs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -179,8 +179,12 @@ class Central:
         for writer in writers:
             self.store(writer.batch(), writer.edge)
 
-    def enqueue(self, unit: Unit, plan: VisitPlan) -> None:
+    def enqueue(self, unit: Unit, plans: Sequence[VisitPlan]) -> None:
         """Queue like the forwarder, but without its conditions."""
+        for plan in plans:
+            self._enqueue(unit, plan)
+
+    def _enqueue(self, unit: Unit, plan: VisitPlan) -> None:
         self.plans.append(plan)
         for event in plan.superseded:
             unit.connection.execute(
