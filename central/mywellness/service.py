@@ -96,7 +96,7 @@ class Mywellness:
     # --- visits -------------------------------------------------------------------------------------------------------
 
     def plan_visits(self, unit: Unit, plans: Sequence[VisitPlan]) -> None:
-        """Queue what newly became a visit and take back what is none, for all people of a batch at once (rulings 17)."""
+        """Queue what newly became a visit and take back what is none, for all people of a batch (rulings 17)."""
         superseded = [event for plan in plans for event in plan.superseded]
         if superseded:
             unit.connection.execute(
