@@ -19,6 +19,7 @@ from edge.clock import SystemClock, make_clock, sleep
 from edge.config import EdgeConfig, SerialReader, WiegandReader
 from edge.frames import Read
 from edge.health import tell_systemd
+from edge.network import Network
 from edge.passage import Passages
 from edge.readers import Reader
 from edge.readers.device import DeviceReader
@@ -192,23 +193,35 @@ async def run(config: EdgeConfig, announce: Callable[[str], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    bell: list[Callable[[int], None]] = []
+
+    def ring(through: int) -> None:
+        """Tell whoever serves central that there is more; the journal is open before the line is."""
+        for listener in bell:
+            listener(through)
+
     with (
-        opened_files(config, clock, lambda _through: None) as files,
+        opened_files(config, clock, ring) as files,
         Pins(config.gpio.pin_factory, config.lanes, clock) as pins,
     ):
         raise_floor(clock, files)
+        network = Network(config, clock=clock, journal=files.journal, access=files.access)
+        bell.append(network.uplink.wake)
         agent = Agent(
             config,
             clock=clock,
             files=files,
             pins=pins,
             readers=device_readers(config, clock),
-            is_online=lambda: False,
-            notify=lambda _notice: None,
+            is_online=lambda: network.uplink.online,
+            notify=network.uplink.publish_notice,
         )
         async with asyncio.TaskGroup() as group:
             working = group.create_task(agent.run(stop), name="agent")
-            beside = [group.create_task(keep_house(clock, files.journal), name="housekeeping")]
+            beside = [
+                group.create_task(keep_house(clock, files.journal), name="housekeeping"),
+                group.create_task(network.run(agent.passages, agent.readers), name="network"),
+            ]
             count = await agent.opened_readers()
             announce(ready_line(config, files, count))
             tell_systemd("READY=1")

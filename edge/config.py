@@ -74,11 +74,6 @@ class Central(Table):
             )
         return text
 
-    @property
-    def public_key_bytes(self) -> bytes:
-        """The raw key."""
-        return base64.b64decode(self.public_key)
-
 
 class Gpio(Table):
     """How pins are reached. Never guessed: a factory that does not work stops the start (hardware.md §8)."""

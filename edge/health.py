@@ -15,8 +15,10 @@ from protocol.messages import Health
 EVERY_S: Final = 30.0
 
 
-def health(clock: Clock, journal: Journal, access: AccessStore, readers: Iterable[Reader]) -> Health:
-    """Look at everything once."""
+def health(
+    clock: Clock, journal: Journal, access: AccessStore, readers: Iterable[Reader], problems: Iterable[str] = ()
+) -> Health:
+    """Look at everything once; `problems` are those of parts that are not asked here."""
     reading = clock.read()
     return Health(
         at=reading.wall,
@@ -25,7 +27,7 @@ def health(clock: Clock, journal: Journal, access: AccessStore, readers: Iterabl
         clock=reading.trust,
         disk_free=shutil.disk_usage(journal.path.parent).free,
         readers={reader.id: reader.health() for reader in readers},
-        problems=(*journal.problems(), *access.problems()),
+        problems=(*journal.problems(), *access.problems(), *problems),
     )
 
 
