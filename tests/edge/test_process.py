@@ -2,10 +2,12 @@
 
 import asyncio
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from deploy.demo.hands import ClockHands
 from deploy.demo.pins import factory_name
 from protocol.journal import ReaderChange
 from tests.edge.process import ANNA, Site, finished, running
@@ -100,6 +102,22 @@ async def test_killed_between_commit_and_pulse_the_passage_is_kept_and_the_barri
         site.badge("reader-in", ANNA)
         await until(lambda: "17 1" in site.edges())
         assert len(site.passages()) == 2
+
+
+async def test_with_an_injected_clock_a_pulse_lasts_until_that_clock_has_moved(site: Site) -> None:
+    hands = ClockHands(site.folder / "clock", datetime(2026, 3, 10, 8, 0, tzinfo=UTC))
+    site.settings.write_text(f'{site.settings.read_text()}\n[clock]\nfile = "clock"\n')
+    async with running(site):
+        site.badge("reader-in", ANNA)
+        await until(lambda: "17 1" in site.edges())
+        await asyncio.sleep(0.7)  # much longer than the pulse of 200 ms, and than its guard allows
+        hands.advance_seconds(0.199)
+        await asyncio.sleep(0.1)
+        assert "17 0" not in site.edges()
+        hands.advance_seconds(0.001)
+        await until(lambda: "17 0" in site.edges())
+        (entry,) = site.passages()
+    assert entry.stamp.local.isoformat() == "2026-03-10T09:00:00+01:00"
 
 
 async def test_pins_that_do_not_work_stop_the_start_with_the_setting_named(site: Site) -> None:
