@@ -165,6 +165,7 @@ class Link:
         self._hand_over(_settle, self._subscribed, [reason.value for reason in reasons])
 
     def _on_publish(self, _client: mqtt.Client, _data: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
+        _acknowledge_now(self._client.socket())
         self._hand_over(self._handle, Receipt(mid, reason.value, str(reason)))
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
@@ -184,6 +185,16 @@ class Link:
 def _settle(future: asyncio.Future[Any], value: Any) -> None:
     if not future.done():
         future.set_result(value)
+
+
+def _acknowledge_now(connection: Any) -> None:
+    """Let the kernel acknowledge the receipt at once.
+
+    Brokers leave Nagle's algorithm on by default: central's acknowledgement, coming right behind the broker's receipt,
+    would lie there until our kernel's delayed acknowledgement of the receipt, 40 ms later.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # gone meanwhile, or not Linux
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 def _no_delay(_client: mqtt.Client, _data: Any, connection: Any) -> None:

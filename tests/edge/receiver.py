@@ -1,5 +1,6 @@
 """A small central: takes batches in order, acknowledges what it has, and nothing else."""
 
+import socket
 import threading
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -48,6 +49,8 @@ class Receiver:
         )
         client.username_pw_set(broker.username, broker.password)
         client.reconnect_delay_set(0.1, 0.5)  # type: ignore[arg-type]
+        client.on_socket_open = _no_delay
+        client.on_publish = lambda one, *_: quick(one)
         client.on_connect = self._on_connect
         client.on_subscribe = lambda *_: self._ready.set()
         client.on_message = self._on_message
@@ -122,3 +125,12 @@ class Receiver:
                     assert entry.hash == chain(stream.head(batch.epoch), entry.body)
                     stream.entries.append((sequence, entry))
         self.acknowledge(batch.edge, batch.epoch)
+
+
+def _no_delay(_client: Any, _data: Any, connection: Any) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def quick(client: Any) -> None:
+    """Acknowledge at once what came: the broker leaves Nagle's algorithm on."""
+    client.socket().setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
