@@ -26,6 +26,7 @@ from central.fleet import broker, service as fleet
 from central.fleet.api import WRITE_ACCOUNTS
 from central.fleet.broker import CENTRAL
 from central.ingest import Ingest
+from central.live.pages import Live
 from central.migrate import migrate
 from central.mywellness.api import MYWELLNESS
 from central.mywellness.client import MywellnessClient
@@ -119,7 +120,8 @@ async def serve(settings: Settings, say: Callable[[str], None]) -> None:
 
 async def _serve(central: Central, stop: asyncio.Event, say: Callable[[str], None]) -> None:
     signer = Signer.from_folder(central.settings.data)
-    routes = access_api.routes(central.units, Snapshots(signer))
+    live = Live(central.units, open_on_loopback=central.settings.live_open)
+    routes = (*access_api.routes(central.units, Snapshots(signer)), *live.routes())
     server = create_server(central.units, routes)
     server[WRITE_ACCOUNTS] = central.write_broker_files
     if central.mywellness is not None:
@@ -135,6 +137,7 @@ async def _serve(central: Central, stop: asyncio.Event, say: Callable[[str], Non
             host, port = runner.addresses[0][:2]
             say(f"READY http://{host}:{port} broker={await _broker_state(ingest, stop)}")
             await stop.wait()
+            live.close()
             for task in running:
                 task.cancel()
     finally:

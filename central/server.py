@@ -12,12 +12,13 @@ from central.http import MIDDLEWARES, UNITS
 from central.memberships import api as memberships
 from central.mywellness import api as mywellness
 from central.operations import Guard, Operation, guarded
+from central.passages import api as passages
 from central.people import api as people
 from central.people.service import PHOTO_LIMIT
 from central.sites import api as sites
 from protocol import VERSION
 
-FEATURES: Final = (sites.op, people.op, memberships.op, fleet.op, mywellness.op)
+FEATURES: Final = (sites.op, people.op, memberships.op, fleet.op, passages.op, mywellness.op)
 
 
 def create_server(units: Units, routes: Iterable[web.RouteDef] = ()) -> web.Application:

@@ -1,0 +1,1 @@
+"""The live page: who passed and who was refused, as it happens."""
