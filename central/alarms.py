@@ -4,9 +4,9 @@ Raised in the transaction that met the trouble, so an alarm and what it speaks o
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -42,7 +42,8 @@ class AlarmKind(StrEnum):
     """What an edge reports of itself."""
 
 
-class Alarm(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Alarm:
     """An alarm as it is listed."""
 
     id: int

@@ -43,6 +43,8 @@ _HEADERS: Final = {
     hdrs.CACHE_CONTROL: "no-store",
 }
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
 
 class Live:
     """The live page of one central process."""
@@ -59,12 +61,12 @@ class Live:
         """Return the pages as routes; each checks by itself who asks."""
         css, js = (_FOLDER / "live.css").read_text(), (_FOLDER / "live.js").read_text()
         return (
-            web.get("/", guarded(Guard.OPEN, self._start)),
-            web.get("/live", guarded(Guard.OPEN, self._page)),
-            web.post("/live", guarded(Guard.OPEN, self._enter)),
-            web.get("/live/events", guarded(Guard.OPEN, self._events)),
-            web.get("/live/live.css", guarded(Guard.OPEN, _file(css, "text/css"))),
-            web.get("/live/live.js", guarded(Guard.OPEN, _file(js, "text/javascript"))),
+            web.get("/", _open(self._start)),
+            web.get("/live", _open(self._page)),
+            web.post("/live", _open(self._enter)),
+            web.get("/live/events", _open(self._events)),
+            web.get("/live/live.css", _open(_file(css, "text/css"))),
+            web.get("/live/live.js", _open(_file(js, "text/javascript"))),
         )
 
     def close(self) -> None:
@@ -157,7 +159,16 @@ def _is_loopback(address: str | None) -> bool:
         return False
 
 
-def _file(text: str, kind: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _open(handler: Handler) -> Handler:
+    """Let the general guard pass: the page checks by itself who may look (a method cannot be marked)."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await handler(request)
+
+    return guarded(Guard.OPEN, handle)
+
+
+def _file(text: str, kind: str) -> Handler:
     async def handle(_request: web.Request) -> web.StreamResponse:
         return web.Response(text=text, content_type=kind, headers={**_HEADERS, hdrs.CACHE_CONTROL: "max-age=300"})
 

@@ -1,6 +1,7 @@
 """A central that only takes in, as a process of its own.
 
-Arguments: database URL, broker's host, port, user, password, and DEATHS. It kills itself (SIGKILL) after the DEATHS-th batch is committed and before its ack is published; 0 = never.
+Arguments: database URL, broker's host, port, user, password, and DEATHS. It kills itself (SIGKILL) after the DEATHS-th
+batch is committed and before its ack is published; 0 = never.
 """
 
 import asyncio

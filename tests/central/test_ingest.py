@@ -249,7 +249,7 @@ async def test_a_broker_killed_and_started_again_is_found_again_and_nothing_is_s
     writer = written(4)
     connects: list[int] = []
 
-    async def connected() -> None:  # noqa: RUF029 - the listener's form
+    async def connected() -> None:
         connects.append(1)
 
     ingest = make_ingest(central, mosquitto)

@@ -1,4 +1,4 @@
-"""The same passages give the same visits, in whatever order and however often they come; no visit is forwarded twice."""
+"""The same passages give the same visits, in whatever order and however often they come; none is forwarded twice."""
 
 import random
 from collections.abc import Sequence
