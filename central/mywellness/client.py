@@ -170,11 +170,15 @@ class MywellnessClient:
         """Make one call within the session; if Mywellness ended that, log in once more and repeat once (D-59)."""
         async with self._lock:
             outcome = await self._attempt(call)
-            if isinstance(outcome, SessionRefused):
+            refusals = 0
+            while isinstance(outcome, SessionRefused):
+                # A session that ran out on our own clock, however fast that runs, says nothing against the login.
+                lapsed = self._session is None or self._session.until <= self._now()
+                refusals += not lapsed
+                if refusals > 1:
+                    return self._close(f"{outcome.reason} right after a login", needs_staff=True)
                 self._session = None
                 outcome = await self._attempt(call)
-            if isinstance(outcome, SessionRefused):
-                return self._close(f"{outcome.reason} right after a login", needs_staff=True)
             if isinstance(outcome, Refused) and outcome.code == UNKNOWN_ACTION and not may_lack:
                 return FacilityDown(f"{call.action}: {outcome.message}", needs_staff=True)
             return outcome

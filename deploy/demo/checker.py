@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -47,28 +47,24 @@ class Delivery:
 
 
 def compare(taps: Sequence[Tap], passages: Iterable[dict[str, Any]]) -> Delivery:
-    """Compare answered taps with central's passages of the same edge, given in the order of the journal.
+    """Compare taps with central's passages, given edge by edge in the order of the journal.
 
     A tap that was shown `n` times may stand there up to `n` times: a crash may come between the record and the pulse.
     """
-    found: Counter[tuple[str, str, datetime]] = Counter()
-    verdicts: dict[tuple[str, str, datetime], bool] = {}
-    order: list[tuple[str, str, datetime]] = []
-    received = datetime.min.replace(tzinfo=UTC)
-    inversions = 0
-    for passage in passages:
-        key = (passage["reader"], passage["credential"], datetime.fromisoformat(passage["at"]))
-        found[key] += 1
-        verdicts[key] = passage["granted"]
-        if not order or order[-1] != key:
-            order.append(key)
-        stored = datetime.fromisoformat(passage["received_at"])
-        inversions += stored < received
-        received = max(received, stored)
     emitted = {(tap.reader, tap.credential, tap.at): tap for tap in taps}
     places = {key: place for place, key in enumerate(emitted)}
-    known = [places[key] for key in order if key in places]
-    inversions += sum(later < earlier for earlier, later in pairwise(known))
+    found: Counter[tuple[str, str, datetime]] = Counter()
+    verdicts: dict[tuple[str, str, datetime], bool] = {}
+    inversions = 0
+    for _, journal in groupby(passages, key=lambda each: (each["edge"], each["epoch"])):
+        place, received = -1, datetime.min.replace(tzinfo=UTC)
+        for passage in journal:
+            key = (passage["reader"], passage["credential"], datetime.fromisoformat(passage["at"]))
+            found[key] += 1
+            verdicts[key] = passage["granted"]
+            stored = datetime.fromisoformat(passage["received_at"])
+            inversions += stored < received or places.get(key, place) < place
+            place, received = max(place, places.get(key, place)), max(received, stored)
     lost = sum(tap.answer is not None and not found[key] for key, tap in emitted.items())
     surplus = sum(max(0, times - (emitted[key].emitted if key in emitted else 0)) for key, times in found.items())
     contradicted = sum(

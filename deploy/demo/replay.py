@@ -230,7 +230,7 @@ async def summarise(world: World, player: Player, zone: ZoneInfo) -> dict[str, A
     members = await everything(world, "/api/members")
     ledger = await world.standin("GET", "ledger")
     owners = {held["credential"]: member["id"] for member in members for held in member["credentials"]}
-    delivery = compare(player.taps, sorted(passages, key=lambda each: (each["epoch"], each["sequence"])))
+    delivery = compare(player.taps, sorted(passages, key=lambda each: (each["edge"], each["epoch"], each["sequence"])))
     external = {person["userId"]: person["externalId"] for person in ledger["persons"]}
     sent = compare_ledger(
         [(external[visit["userId"]], visit["visitDate"]) for visit in ledger["visits"]], player.taps, owners, zone

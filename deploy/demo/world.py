@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from signal import Signals
 from typing import Any, Final
 
 import httpx
@@ -229,10 +230,10 @@ class World:
                     await self.api("POST", f"/api/sites/{self.plan.site}/readers", wish)
 
     async def make_broker(self) -> None:
-        """Write the broker's accounts from central's list of edges, and start it."""
+        """Start a broker that knows central and nobody else yet."""
         folder = self.folder / "broker"
         folder.mkdir(exist_ok=True)
-        await self.command("broker-files", str(folder), "--config", str(self.settings_file))
+        await self.write_broker_files()
         binary = brokers.find_mosquitto()
         if self.broker_kind == "mosquitto" and binary is not None:
             self.broker = brokers.mosquitto(binary, folder, self.broker_port)
@@ -241,10 +242,13 @@ class World:
         await self.broker.start()
         await until(lambda: answers(self.broker_port), 10, "the broker")
 
-    async def make_edge(self, plan: EdgePlan) -> None:
-        """Enrol an edge and write its `site.toml`."""
+    async def write_broker_files(self) -> None:
+        """Write the broker's accounts from central's list of edges."""
+        await self.command("broker-files", str(self.folder / "broker"), "--config", str(self.settings_file))
+
+    async def make_edge(self, plan: EdgePlan, key: str) -> None:
+        """Enrol an edge and write its `site.toml`; `key` is central's public key."""
         enrolment = await self.api("POST", "/api/edges", {"id": plan.edge, "site": self.plan.site})
-        key = (await self.command("public-key", "--config", str(self.settings_file))).strip()
         folder = self.folder / plan.edge
         folder.mkdir(exist_ok=True)
         settings = folder / "site.toml"
@@ -323,14 +327,18 @@ async def open_world(
             world.hands = ClockHands(plan.folder / "clock", plan.start.astimezone(UTC))
         world.prepare_central()
         await world.sandbox.start()
+        await world.make_broker()
         await world.central.start()
         await world.central.ready()
         await world.make_site(site)
         if seed is not None:
             await seed(world)
+        key = (await world.command("public-key", "--config", str(world.settings_file))).strip()
         for edge in plan.edges:
-            await world.make_edge(edge)
-        await world.make_broker()
+            await world.make_edge(edge, key)
+        await world.write_broker_files()
+        if world.broker_kind == "mosquitto":
+            world.broker.send(Signals.SIGHUP)  # reads accounts and topics again
         await world.sandbox.ready()
         for rig in world.edges.values():
             await rig.program.start()
