@@ -33,7 +33,7 @@ _RETRY_MS: Final = 2000
 
 _FOLDER: Final = Path(__file__).parent
 _POLICY: Final = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _HEADERS: Final = {
@@ -59,14 +59,14 @@ class Live:
 
     def routes(self) -> Iterable[web.RouteDef]:
         """Return the pages as routes; each checks by itself who asks."""
-        css, js = (_FOLDER / "live.css").read_text(), (_FOLDER / "live.js").read_text()
         return (
             web.get("/", _open(self._start)),
             web.get("/live", _open(self._page)),
             web.post("/live", _open(self._enter)),
             web.get("/live/events", _open(self._events)),
-            web.get("/live/live.css", _open(_file(css, "text/css"))),
-            web.get("/live/live.js", _open(_file(js, "text/javascript"))),
+            web.get("/live/live.css", _open(_file("live.css", "text/css"))),
+            web.get("/live/live.js", _open(_file("live.js", "text/javascript"))),
+            web.get("/live/icon.svg", _open(_file("icon.svg", "image/svg+xml"))),
         )
 
     def close(self) -> None:
@@ -168,7 +168,9 @@ def _open(handler: Handler) -> Handler:
     return guarded(Guard.OPEN, handle)
 
 
-def _file(text: str, kind: str) -> Handler:
+def _file(name: str, kind: str) -> Handler:
+    text = (_FOLDER / name).read_text()
+
     async def handle(_request: web.Request) -> web.StreamResponse:
         return web.Response(text=text, content_type=kind, headers={**_HEADERS, hdrs.CACHE_CONTROL: "max-age=300"})
 
