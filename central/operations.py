@@ -49,13 +49,24 @@ class Wish(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, str_strip_whitespace=True, defer_build=True)
 
-    def given(self) -> dict[str, Any]:
-        """Return only what the caller has named: in a change, the rest stays as it is."""
-        return {name: getattr(self, name) for name in self.model_fields_set}
-
     def everything(self, *, but: str | None = None) -> dict[str, Any]:
         """Return all values by name as they are inside: a time of day stays a number of seconds."""
         return {name: getattr(self, name) for name in type(self).model_fields if name != but}
+
+
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
+class Change(Wish):
+    """Base of bodies that say what shall be different. Defaults mean "as it is", and are not described."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
+
+    def given(self) -> dict[str, Any]:
+        """Return only what the caller has named: the rest stays as it is."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
 
 
 class Page(Wish):

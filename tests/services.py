@@ -153,10 +153,10 @@ class Cluster:
         """Return the URL that SQLAlchemy and our programs take."""
         return f"postgresql+psycopg://postgres@/{database}?host={self.folder}&port={self.port}"
 
-    def create(self) -> str:
-        """Make an empty database and return its name."""
+    def create(self, template: str = "template1") -> str:
+        """Make a database like `template`, which is an empty one, and return its name."""
         name = f"test_{uuid.uuid4().hex[:12]}"
-        self._command(f'CREATE DATABASE "{name}"')
+        self._command(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return name
 
     def drop(self, database: str) -> None:

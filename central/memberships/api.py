@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field
 from central.http import UNITS
 from central.memberships import products, service
 from central.memberships.model import Product, ProductType, ProductValues, Subscription, SubscriptionValues
-from central.operations import Listing, Operations, Page, Wish, listing
+from central.operations import Change, Listing, Operations, Page, Wish, listing
 from central.wire import Id, Name
 
 op = Operations("memberships")
@@ -21,7 +21,7 @@ Reason = Annotated[str, Field(max_length=200)]
 SubscriptionKey = Annotated[int, Field(ge=1, lt=2**63)]
 
 
-class ProductChange(Wish):
+class ProductChange(Change):
     """What shall be different about a product."""
 
     number: Annotated[str, Field(min_length=1, max_length=64)] = ""
@@ -66,7 +66,7 @@ class SubscriptionWish(Wish):
     sold_at: AwareDatetime | None = None
 
 
-class SubscriptionChange(Wish):
+class SubscriptionChange(Change):
     """What shall be different about a subscription."""
 
     bound_through: date | None = None

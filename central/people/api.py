@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, Field
 from central.changes import Unit
 from central.http import UNITS
 from central.memberships import service as memberships
-from central.operations import Blob, Listing, Operations, Page, Wish, listing
+from central.operations import Blob, Change, Listing, Operations, Page, Wish, listing
 from central.people import credentials, service
 from central.people.model import Facet, Gender, Person, PersonValues
 from central.wire import Id
@@ -28,7 +28,7 @@ Line = Annotated[str, Field(max_length=200)]
 Card = Annotated[str, Field(min_length=1, max_length=600, description="canonical (`kind:value`) or as printed")]
 
 
-class MemberChange(Wish):
+class MemberChange(Change):
     """What shall be different about a member. What is not named stays; `null` clears."""
 
     number: Annotated[str, Field(min_length=1, max_length=64)] = ""
@@ -107,7 +107,7 @@ class Replacement(Assignment):
     keep_old: bool = False
 
 
-class StatusChange(Wish):
+class StatusChange(Change):
     """What shall become of a credential."""
 
     status: CredentialStatus

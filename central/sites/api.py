@@ -7,7 +7,7 @@ from aiohttp import web
 from pydantic import AfterValidator, Field
 
 from central.http import UNITS
-from central.operations import Listing, Operations, Page, Wish, listing
+from central.operations import Change, Listing, Operations, Page, Wish, listing
 from central.sites import service
 from central.sites.model import Intervals, Lane, Reader, ReaderValues, Right, Schedule, Site, SiteValues
 from central.wire import Id, Name, TimeOfDay, Zone
@@ -38,12 +38,12 @@ class SiteWish(Wish):
     id: Id
     name: Name
     zone: Zone
-    rollover: TimeOfDay = 0
+    rollover: TimeOfDay = Field(default=0, json_schema_extra={"default": "00:00"})
     charge_grace_days: Days = 0
     occupancy_limit: People = 0
 
 
-class SiteChange(Wish):
+class SiteChange(Change):
     """What shall be different at a site."""
 
     name: Name = ""
@@ -60,7 +60,7 @@ class LaneWish(Wish):
     name: Name
 
 
-class LaneChange(Wish):
+class LaneChange(Change):
     """What shall be different at a lane."""
 
     name: Name
@@ -83,7 +83,7 @@ class ReaderWish(Wish):
     pulse_ms: Milliseconds = 300
 
 
-class ReaderChange(Wish):
+class ReaderChange(Change):
     """What shall be different at a reader."""
 
     lane: Id = ""
@@ -108,7 +108,7 @@ class ScheduleWish(Wish):
     exceptions: dict[date, Hours] = Field(default_factory=dict)
 
 
-class ScheduleChange(Wish):
+class ScheduleChange(Change):
     """What shall be different in a schedule; `weekly` and `exceptions` replace the old ones as a whole."""
 
     name: Name | None = None
@@ -125,7 +125,7 @@ class RightWish(Wish):
     schedule: Id | None = None
 
 
-class RightChange(Wish):
+class RightChange(Change):
     """What shall be different in an entry right."""
 
     name: Name = ""

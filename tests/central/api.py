@@ -1,5 +1,6 @@
 """A caller of the API in tests."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,7 @@ class Api:
     ) -> Json:
         """Ask, compare the status, return the JSON of the answer."""
         own = {"Authorization": f"Bearer {self.key}"} if self.key else {}
-        payload: Mapping[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
+        payload: Mapping[str, Any] = {"data": io.BytesIO(body)} if isinstance(body, bytes) else {"json": body}
         if body is None:
             payload = {}
         async with self.client.request(method, path, headers={**own, **(headers or {})}, **payload) as answer:
@@ -57,8 +58,7 @@ async def gym(api: Api) -> None:
     ):
         wish = {"id": reader, "lane": "L1", "name": reader, "kind": kind, "barrier": "B1" if reader == "RD-IN" else ""}
         await api.post("/api/sites/F1/readers", wish)
-    day = [["06:00", "22:00"]]
-    weekly = dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), day)
+    weekly = {name: [["06:00", "22:00"]] for name in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
     await api.post("/api/schedules", {"id": "DAILY", "name": "Daily", "weekly": weekly})
     right = {"id": "ER-GYM", "name": "Gym", "readers": ["RD-IN", "RD-OUT", "RD-INNER"], "schedule": "DAILY"}
     await api.post("/api/entry-rights", right)

@@ -8,12 +8,14 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from central import keys
+from central.access.service import recompile
 from central.changes import Units
 from central.database import Database
 from central.migrate import migrate
 from central.server import create_server
 from tests.central.api import Api
 from tests.fakes import FakeClock
+from tests.services import Cluster
 
 
 @pytest.fixture(scope="session")
@@ -26,15 +28,33 @@ def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, tmp_path: Path, empty_sqlite: Path) -> Iterator[Database]:
-    """A migrated, empty database of the test's own, on each engine."""
+@pytest.fixture(scope="session")
+def empty_postgres(postgres: Cluster) -> str:
+    """The name of a migrated PostgreSQL database to copy."""
+    name = postgres.create()
+    database = Database(postgres.url(name))
+    migrate(database)
+    database.close()
+    return name
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, empty_sqlite: Path) -> Iterator[str]:
+    """The URL of a migrated, empty database of the test's own, on each engine."""
     if request.param == "sqlite":
         shutil.copy(empty_sqlite, tmp_path / "wellgate.db")
-        one = Database(f"sqlite:///{tmp_path / 'wellgate.db'}")
-    else:
-        one = Database(request.getfixturevalue("fresh_postgres_url"))
-        migrate(one)
+        yield f"sqlite:///{tmp_path / 'wellgate.db'}"
+        return
+    postgres: Cluster = request.getfixturevalue("postgres")
+    name = postgres.create(request.getfixturevalue("empty_postgres"))
+    yield postgres.url(name)
+    postgres.drop(name)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A migrated, empty database of the test's own, on each engine."""
+    one = Database(database_url)
     yield one
     one.close()
 
@@ -47,8 +67,8 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def units(database: Database, clock: FakeClock) -> Units:
-    """Units of work without reactions."""
-    return Units(database, clock)
+    """Units of work that keep the access lists true."""
+    return Units(database, clock, [recompile])
 
 
 @pytest.fixture
