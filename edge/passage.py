@@ -20,13 +20,11 @@ from edge.store.access import AccessStore
 from edge.store.journal import Appended, Journal
 from edge.store.presence import PresenceChange
 from protocol.clock import Clock
-from protocol.decision import Granted, Presence, Verdict, decide
-from protocol.entitlement import Holder
+from protocol.decision import Granted, Verdict, decide
 from protocol.identity import EventId, Identity, LaneId, ReaderId, SiteId
 from protocol.journal import AnyBody, OpenedFirst, Outcome, Passage, ReaderChange, RemoteOpen, Stamp
 from protocol.messages import Notice
 from protocol.policy import DoorMode, ReaderPolicy, SitePolicy
-from protocol.visit import visit_day
 
 log = logging.getLogger(__name__)
 
@@ -125,12 +123,7 @@ class Passages:
         site, policy = self._site_policy(), self._reader_policy(reader, lane)
         credential = read.credential.canonical
         holder = self._access.lookup(credential)
-        book = self._journal.presence
-        presence = Presence(
-            open_visit=book.visit(holder.person) if isinstance(holder, Holder) else None,
-            last_entry=book.last_entry(credential, policy.barrier_group),
-            inside=book.inside(visit_day(reading.wall.astimezone(site.zone), site.rollover)),
-        )
+        presence = self._journal.presence.around(holder, credential, policy, site, reading.wall)
         return Moment(
             read,
             holder,

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from protocol.entitlement import CredentialStatus, Entitlement, Freeze, Holder
-from protocol.identity import BarrierId, EntitlementId, LaneId, PersonId, ReaderId, RightId, SiteId
+from protocol.identity import BarrierId, LaneId, PersonId, ReaderId, RightId, SiteId
 from protocol.policy import DoorMode, ExitPolicy, Interval, ReaderKind, ReaderPolicy, Schedule, SitePolicy
 
 FORMAT: Final = 1
@@ -92,29 +92,21 @@ def credential_row(canonical: str, person: PersonId, status: CredentialStatus) -
 def holder_from_row(person: str, status: str, body: str | None) -> Holder:
     """Read what `LOOKUP` answered. A credential whose person has no row holds no entitlement."""
     if body is None:
-        return Holder(PersonId(person), CredentialStatus(status), ())
-    blocked, until, overrides, birth, entitlements = json.loads(body)
-    return Holder(
-        PersonId(person),
-        _STATUSES[status],
-        tuple(
-            Entitlement(
-                EntitlementId(key),
-                RightId(right),
-                _date(start),
-                _date(charged) if charged else None,
-                tuple(Freeze(_date(first), _date(last) if last else None) for first, last in freezes)
-                if freezes
-                else (),
-                _date(overdue) if overdue else None,
-            )
-            for key, right, start, charged, freezes, overdue in entitlements
-        ),
-        blocked,
-        _date(until) if until else None,
-        overrides,
-        _date(birth) if birth else None,
-    )
+        return Holder(PersonId(person), _STATUSES[status], ())
+    (blocked, until, overrides, birth, entitlements), _end = _read(body)
+    held: list[Entitlement] = []
+    for key, right, start, charged, freezes, overdue in entitlements:
+        values = (
+            key,
+            right,
+            _date(start),
+            _date(charged) if charged else None,
+            tuple(Freeze(_date(first), _date(last) if last else None) for first, last in freezes) if freezes else (),
+            _date(overdue) if overdue else None,
+        )
+        held.append(_tuple(Entitlement, values))
+    until_day, born = _date(until) if until else None, _date(birth) if birth else None
+    return _tuple(Holder, (person, _STATUSES[status], tuple(held), blocked, until_day, overrides, born))
 
 
 # --- policy -----------------------------------------------------------------------------------------------------------
@@ -228,6 +220,8 @@ def _intervals(pairs: Iterable[tuple[int, int]]) -> tuple[Interval, ...]:
 
 _STATUSES = {status.value: status for status in CredentialStatus}
 _date = date.fromisoformat
+_read = json.JSONDecoder().raw_decode  # what json.loads ends in
+_tuple = tuple.__new__  # makes a named tuple without the detour over its keyword arguments
 
 
 def _text(body: object) -> str:

@@ -11,8 +11,11 @@ from typing import Final, NamedTuple
 
 from sqlite_utils import Database
 
+from protocol.decision import Lookup, Presence
+from protocol.entitlement import Holder
 from protocol.identity import EventId, PersonId
-from protocol.visit import OpenVisit
+from protocol.policy import ReaderPolicy, SitePolicy
+from protocol.visit import OpenVisit, visit_day
 
 SCHEMA: Final = """
 CREATE TABLE open_visit (person TEXT PRIMARY KEY, visit TEXT NOT NULL, day TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -66,6 +69,16 @@ class PresenceBook:
     def last_entry(self, credential: str, barrier: str) -> datetime | None:
         """The last granted entry of a credential (canonical form) at a barrier (`ReaderPolicy.barrier_group`)."""
         return self._entries.get((credential, barrier))
+
+    def around(
+        self, holder: Lookup, credential: str, reader: ReaderPolicy, site: SitePolicy, now: datetime
+    ) -> Presence:
+        """What a decision about `credential` (canonical form) at `reader` has to know; people are counted on demand."""
+        return Presence(
+            self._visits.get(holder.person) if isinstance(holder, Holder) else None,
+            self._entries.get((credential, reader.barrier_group)),
+            self.inside(visit_day(now.astimezone(site.zone), site.rollover)) if site.occupancy_limit else 0,
+        )
 
     def inside(self, day: date) -> int:
         """How many people have a visit open on visit day `day`."""
