@@ -27,6 +27,9 @@ META: Final = "SELECT name, value FROM meta"
 POLICY: Final = "SELECT kind, id, body FROM policy"
 SET_REVISION: Final = "UPDATE meta SET value = ? WHERE name = 'revision'"
 
+_CACHE_KIB: Final = 4096
+"""Holds the upper levels of both trees of a list of 100,000 people; SQLite's own 2 MiB do not."""
+
 _PEOPLE: Final = frozenset({Kind.HOLDER, Kind.CREDENTIAL})
 
 
@@ -61,6 +64,7 @@ class AccessStore:
         """When central made the newest full list in use."""
         self._damage: str | None = None
         self._reader: sqlite3.Connection | None = None
+        self._point: sqlite3.Cursor | None = None
         self._writer: Database | None = None
 
     @classmethod
@@ -81,9 +85,9 @@ class AccessStore:
 
     def lookup(self, canonical: str) -> Lookup:
         """Return who holds a credential: one point read. `None` when nobody does, or there is no list yet."""
-        if self._reader is None:
+        if self._point is None:
             return None
-        row = self._reader.execute(LOOKUP, (canonical,)).fetchone()
+        row = self._point.execute(LOOKUP, (canonical,)).fetchone()
         if row is None:
             return None
         person, status, body = row
@@ -166,10 +170,12 @@ class AccessStore:
             self._reader.close()
         if self._writer is not None:
             self._writer.close()
-        self._reader = self._writer = None
+        self._reader = self._writer = self._point = None
 
     def _open(self, candidate: Candidate) -> None:
         self._reader = reading(self.path)
+        self._reader.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        self._point = self._reader.cursor()
         self.policies, self.revision, self.made_at = candidate.policies, candidate.revision, candidate.made_at
         self._damage = None
 

@@ -29,8 +29,8 @@ class Ballast:
         return self.path.exists()
 
     def take(self) -> None:
-        """Take the ballast aboard where at least four times as much is free."""
-        if self.aboard or free(self.path.parent) < 4 * BALLAST:
+        """Take the ballast aboard where at least twice as much is free."""
+        if self.aboard or free(self.path.parent) < 2 * BALLAST + RESERVE:
             return
         draft = self.path.with_suffix(".new")
         try:

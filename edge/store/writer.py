@@ -44,7 +44,13 @@ _CHECKPOINT_FRAMES: Final = 400
 _FRAMES_PER_COMMIT: Final = 4
 _FREED_AT_ONCE: Final = (500, 50, 5)
 _PRUNED_AT_ONCE: Final = 500
-_MERGED_AT_ONCE: Final = 64
+_MERGED_AT_ONCE: Final = 16
+_PLENTY: Final = 16 * 1024 * 1024
+"""Bytes free from which on nobody needs to count them."""
+_FRAME: Final = PAGE + 24
+_FRAMES_AT_LEAST: Final = 6
+_ROW: Final = 150
+_SLACK: Final = 16 * 1024
 _GATHER_SECONDS: Final = 0.000_2
 _LAZY_SECONDS: Final = 2.0
 _RETRY_SECONDS: Final = 0.5
@@ -196,7 +202,7 @@ class Writer(threading.Thread):
     def _commit(self, entries: Sequence[Waiting | Line]) -> None:
         """Put entries into the database, durable on return, in one transaction with all they change."""
         if entries:
-            self._leave_a_reserve()
+            self._leave_a_reserve(entries)
         with self._lock:
             acknowledged = self._acknowledged if self._acknowledged_dirty else None
             mark, self._acknowledged_dirty = self._mark, False
@@ -224,13 +230,23 @@ class Writer(threading.Thread):
             if isinstance(entry, Waiting):
                 entry.committed.set_result(None)
 
-    def _leave_a_reserve(self) -> None:
-        """Stop before the very last room is gone: without some of it acknowledged rows could not be freed either."""
-        if self._ballast.aboard or space.free(self._path.parent) >= space.RESERVE:
+    def _leave_a_reserve(self, entries: Sequence[Waiting | Line]) -> None:
+        """Refuse, before anything is written, what would use up the very last room.
+
+        A transaction that runs into a full disk leaves the write-ahead log grown and unusable: then not even
+        acknowledged rows could be freed. What fits into free pages and into the log as it is needs no room at all.
+        """
+        room = space.free(self._path.parent)
+        if room >= _PLENTY:
             return
+        if self._frames:
+            self._checkpoint()
         (pages,) = self._database.conn.execute("PRAGMA freelist_count").fetchone()
-        if pages < _FRAMES_PER_COMMIT:
-            raise OSError(errno.ENOSPC, "less room than the reserve, and no free page in the file", str(self._path))
+        log_frames = 0 if self._frames else companions(self._path)[0].stat().st_size // _FRAME
+        frames = _FRAMES_AT_LEAST + sum(len(entry.body.encode()) + _ROW for entry in entries) // PAGE
+        needed = (max(0, frames - pages) + max(0, frames - log_frames)) * _FRAME
+        if needed and room - needed < (_SLACK if self._ballast.aboard else space.RESERVE):
+            raise OSError(errno.ENOSPC, "not enough room left to be safe", str(self._path))
 
     def _insert(self, rows: list[tuple[int, bytes, str]]) -> None:
         if len(rows) == 1:
@@ -343,8 +359,8 @@ class Writer(threading.Thread):
         try:
             if self._frames >= limit and (idle or not self._queue or self._frames >= WAL_FRAMES - _FRAMES_PER_COMMIT):
                 self._checkpoint()
-                if self.trouble is None:
-                    self._ballast.take()
+            if self.trouble is None and not self._queue:
+                self._ballast.take()
             if self._prune_through and not self._queue:
                 self._prune_some()
         except (sqlite3.Error, OSError) as problem:
