@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,12 +21,14 @@ from central.alarms import list_alarms
 from central.broker import BrokerAddress
 from central.changes import Unit
 from central.database import Database
+from central.fleet.broker import CENTRAL, Account, topic_file
 from central.ingest import Ingest
 from central.passages.service import StoredBatch, store_batch
 from central.schema import edge, entry, quarantine
 from protocol.identity import EdgeId
 from protocol.messages import Ack, Birth, Death, Health, Rewind
 from protocol.topics import EdgeTopic, edge_topic
+from tests import services
 from tests.central.passages.builders import Central, Writer, local, minutes, seed
 from tests.services import Broker
 
@@ -291,6 +295,24 @@ async def test_two_consumers_share_the_work_and_keep_the_order_of_every_edge(
     assert first.plans
     assert second.plans or database.is_sqlite
     assert len(first.visits()) == 1
+
+
+async def test_central_takes_in_with_the_topics_that_its_broker_account_allows(
+    central: Central, tmp_path: Path
+) -> None:
+    topics = tmp_path / "topics"
+    topics.write_text(topic_file([Account("edge-a", "F1", "")]))
+    topics.chmod(0o600)
+    users = {CENTRAL: "central", "edge-a": "edge"}
+    with services.broker(users=users, settings=[f"acl_file {topics}"]) as confined:
+        watched = FakeEdge(replace(confined, username="edge-a", password="edge"))
+        async with running(make_ingest(central, replace(confined, username=CENTRAL, password="central"))):
+            watched.say(EdgeTopic.STATE, birth(written(2)), retain=True)
+            await until(lambda: watched.through() == 0)
+            watched.say(EdgeTopic.EVENTS, written(2).batch(), retain=True)
+            await until(lambda: watched.through() == 2)
+            await until(lambda: alarms(central) == [("foreign_retained", "wellgate/v1/edge/edge-a/events")])
+        watched.close()
 
 
 async def test_a_consumer_killed_between_commit_and_ack_has_stored_what_its_successor_acknowledges(
