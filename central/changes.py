@@ -28,6 +28,8 @@ class Aggregate(StrEnum):
     SITE = "site"
     """A site with readers, rights and schedules."""
     PRODUCT = "product"
+    LINK = "link"
+    """The Mywellness link of a person, changed by staff."""
     VISITS = "visits"
     """The visits of one person, site and day: key `person/site/day`."""
 

@@ -425,6 +425,8 @@ class QueueAction(StrEnum):
     DELETE = "delete"
 
 
+_OPEN = sa.text("state IN ('new', 'retry', 'sending')")
+
 queue = sa.Table(
     "mywellness_queue",
     METADATA,
@@ -445,11 +447,7 @@ queue = sa.Table(
     sa.CheckConstraint("state IN ('new', 'sending', 'done', 'retry', 'unknown', 'failed', 'skipped')", name="state"),
     sa.CheckConstraint("action IN ('person', 'membership', 'visit', 'delete')", name="action"),
     sa.Index("ix_mywellness_queue_person_id", "person", "id"),
-    sa.Index(
-        "ix_mywellness_queue_open",
-        "due_at",
-        sqlite_where=sa.text("state IN ('new', 'retry', 'sending')"),
-        postgresql_where=sa.text("state IN ('new', 'retry', 'sending')"),
-    ),
+    sa.Index("ix_mywellness_queue_open", "due_at", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    sa.Index("ix_mywellness_queue_open_person", "person", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
 )
 # `visit` is the event id of the passage the visit is forwarded under: unique, so a visit is queued once (D-49, rulings 17).

@@ -9,7 +9,7 @@ from enum import StrEnum
 from aiohttp import web
 
 from central.http import UNITS
-from central.mywellness import service, store
+from central.mywellness import service
 from central.mywellness.states import LinkEvent, LinkState
 from central.operations import Listing, Operations, Page, Wish, listing
 from central.schema import QueueAction, QueueState
@@ -87,7 +87,7 @@ class Status:
 
 @op("GET", "/api/mywellness/links", "List links")
 async def list_links(request: web.Request, query: Page) -> Listing[LinkView]:
-    found = await request.app[UNITS].read(store.link_rows, after=query.after or "", limit=query.limit + 1)
+    found = await request.app[UNITS].read(service.link_rows, after=query.after or "", limit=query.limit + 1)
     return listing([LinkView(**row) for row in found], query, lambda each: each.person)
 
 
@@ -106,7 +106,7 @@ async def operate(request: web.Request, person: Id, body: OperationWish) -> Link
 @op("GET", "/api/mywellness/queue", "List the queue, oldest first")
 async def list_queue(request: web.Request, query: QueueQuery) -> Listing[QueueView]:
     found = await request.app[UNITS].read(
-        store.queue_rows,
+        service.queue_rows,
         state=query.state,
         action=query.action,
         person=query.person,
@@ -118,5 +118,4 @@ async def list_queue(request: web.Request, query: QueueQuery) -> Listing[QueueVi
 
 @op("GET", "/api/mywellness/status", "How much waits")
 async def status(request: web.Request) -> Status:
-    units = request.app[UNITS]
-    return Status(await units.read(store.counts), await units.read(store.oldest_open))
+    return Status(*await request.app[UNITS].read(service.waiting))

@@ -87,6 +87,20 @@ def memberships_due(
     return mapping.operations(sent, now, full=full)
 
 
+def pending(facts: Facts, day: date, policy: SyncPolicy, *, open_end_accepted: bool = True) -> bool:
+    """Say whether Mywellness knows the person otherwise than we do now."""
+    stale = _person_due(facts, day, policy) and facts.link is not None and facts.link.facility_user_id is not None
+    return stale or bool(memberships_due(facts, day, open_end_accepted=open_end_accepted))
+
+
+def _person_due(facts: Facts, day: date, policy: SyncPolicy) -> bool:
+    """Say whether a selected, complete person is to be created, or told of anew."""
+    now = fingerprint(facts.person, policy)
+    lacking = missing(facts.person, email_required=policy.email_required)
+    sent = facts.link.person_sent if facts.link and facts.link.facility_user_id else None
+    return now is not None and not lacking and now != sent and selected(policy, facts.person, facts.subscriptions, day)
+
+
 def evaluate(
     facts: Facts, day: date, policy: SyncPolicy, *, open_end_accepted: bool = True, after_change: bool = True
 ) -> Evaluation:
@@ -96,22 +110,20 @@ def evaluate(
     """
     person, link = facts.person, facts.link or Link()
     lacking = missing(person, email_required=policy.email_required)
-    now = fingerprint(person, policy)
-    complete = not lacking and now is not None
-    is_selected = selected(policy, person, facts.subscriptions, day)
     has_remote = link.facility_user_id is not None
-    data_changed = has_remote and now is not None and now != link.person_sent
-    membership_changed = bool(memberships_due(facts, day, open_end_accepted=open_end_accepted))
+    person_due = _person_due(facts, day, policy)
+    membership_due = bool(memberships_due(facts, day, open_end_accepted=open_end_accepted))
+    waiting = has_remote and (person_due or membership_due)
     context = LinkContext(
-        selected=is_selected,
+        selected=selected(policy, person, facts.subscriptions, day),
         tombstoned=link.tombstoned,
         opted_out=not person.allow_sync,
         has_remote=has_remote,
-        pending=link.pending or data_changed or membership_changed,
+        pending=waiting,
     )
-    state, reason, pending = _consent(link, context)
+    state, reason = _consent(link, context)
     if state in (LinkState.SUSPENDED, LinkState.TO_DELETE):
-        return Evaluation(state, reason, pending or (context.pending and has_remote), lacking)
+        return Evaluation(state, reason, waiting, lacking)
     if state is None:
         state = step(None, LinkEvent.CHANGED, context=context)
         if state is None:
@@ -120,29 +132,30 @@ def evaluate(
     if broken and not after_change:
         return Evaluation(state, reason, pending=False, missing=lacking)
 
-    wants_person = complete and is_selected and (not has_remote or data_changed)
-    on_its_way = has_remote or facts.open_person or wants_person
-    wants_membership = membership_changed and on_its_way
-    if (wants_person and has_remote) or wants_membership or (broken and wants_person):
+    send_membership = membership_due and (has_remote or facts.open_person or person_due)
+    if (person_due and (has_remote or broken)) or send_membership:
         state = step(state, LinkEvent.CHANGED, context=context)
+    elif state is LinkState.TO_UPDATE and not (lacking or facts.open_person or facts.open_membership):
+        # What differed does so no more, and nothing is on its way: Mywellness knows the person as we do.
+        state = step(state, LinkEvent.SYNC_OK, context=context)
     return Evaluation(
         state,
         reason,
         pending=False,
         missing=lacking,
-        send_person=wants_person and not facts.open_person,
-        send_membership=wants_membership and not facts.open_membership,
+        send_person=person_due and not facts.open_person,
+        send_membership=send_membership and not facts.open_membership,
     )
 
 
-def _consent(link: Link, context: LinkContext) -> tuple[LinkState | None, SuspendReason | None, bool]:
+def _consent(link: Link, context: LinkContext) -> tuple[LinkState | None, SuspendReason | None]:
     """Follow the member's own choice first: opting out suspends at once, opting in again undoes just that (D-10)."""
     if context.opted_out:
         if link.state is None:
-            return None, None, False
+            return None, None
         already = link.state in (LinkState.SUSPENDED, LinkState.TO_DELETE)
         reason = link.reason if already else SuspendReason.MEMBER_OPT_OUT
-        return step(link.state, LinkEvent.OPT_OUT, context=context), reason, link.pending
+        return step(link.state, LinkEvent.OPT_OUT, context=context), reason
     if link.state is LinkState.SUSPENDED and opting_in(link.reason) is LinkEvent.ENABLE:
-        return step(link.state, LinkEvent.ENABLE, context=context), None, False
-    return link.state, link.reason, link.pending
+        return step(link.state, LinkEvent.ENABLE, context=context), None
+    return link.state, link.reason

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from central.changes import Aggregate, Change, Unit
 from central.errors import NotFound, Refused
-from central.mywellness import store
-from central.mywellness.evaluation import Evaluation, Facts, Link, evaluate, fingerprint, memberships_due
-from central.mywellness.rules import Held, VisitFacts, missing, visit_withheld
+from central.mywellness import store, store_queue
+from central.mywellness.evaluation import Evaluation, Facts, Link, evaluate, pending
+from central.mywellness.rules import Held, Standing, VisitFacts, missing, visit_withheld, withheld
 from central.mywellness.settings import ForwardSettings
 from central.mywellness.states import BadTransition, LinkContext, LinkEvent, LinkState, SuspendReason, step
 from central.passages.rules import SUPERSEDED, Visit, VisitPlan
-from central.schema import QueueAction, QueueState, job, queue, site, subscription
+from central.schema import QueueAction, QueueState
 
-NIGHTLY = "mywellness-nightly"
+NIGHTLY: Final = "mywellness-nightly"
 
 
 class Mywellness:
@@ -34,64 +34,39 @@ class Mywellness:
     def react(self, unit: Unit, change: Change) -> None:
         """Re-evaluate whoever a change concerns (D-12, D-21, B-21)."""
         if change.aggregate is Aggregate.PERSON:
-            self._reevaluate(unit, [change.key], after_change=True)
+            self.reevaluate(unit, [change.key])
         elif change.aggregate is Aggregate.PRODUCT:
-            holders = sa.select(subscription.c.person).where(subscription.c.product == change.key).distinct()
-            self._reevaluate(unit, unit.connection.scalars(holders).all(), after_change=True)
+            self.reevaluate(unit, store.holders(unit.connection, change.key))
 
     def nightly(self, unit: Unit) -> bool:
         """Re-evaluate everybody once a day: subscriptions and freezes begin and end by date (D-12, D-24, D-25).
 
         Returns whether there was anything left to do for today.
         """
-        today = self.today(unit.now)
-        last = unit.connection.execute(sa.select(job.c.last_day).where(job.c.name == NIGHTLY)).scalar_one_or_none()
-        if last is not None and last >= today:
+        if not store.begin_day(unit.connection, NIGHTLY, self.today(unit.now)):
             return False
-        if last is None:
-            unit.connection.execute(job.insert().values(name=NIGHTLY, last_day=today))
-        else:
-            unit.connection.execute(job.update().where(job.c.name == NIGHTLY).values(last_day=today))
-        self._reevaluate(unit, None, after_change=False)
+        self.reevaluate(unit, None, after_change=False)
         return True
 
     def today(self, now: datetime) -> date:
         """Return the facility's calendar day."""
         return now.astimezone(self.settings.zone).date()
 
-    def _reevaluate(self, unit: Unit, people: Iterable[str] | None, *, after_change: bool) -> None:
-        day = self.today(unit.now)
+    def reevaluate(
+        self, unit: Unit, people: Iterable[str] | None, *, after_change: bool = True, at_once: bool = False
+    ) -> None:
+        """Bring links and queue of these people, or of everybody, up to date; `at_once` gathers no further changes."""
+        day, settings = self.today(unit.now), self.settings
+        due_at = unit.now if at_once else unit.now + settings.coalesce
         for facts in store.load(unit.connection, people).values():
             plan = evaluate(
                 facts,
                 day,
-                self.settings.policy,
-                open_end_accepted=self.settings.open_end_accepted,
+                settings.policy,
+                open_end_accepted=settings.open_end_accepted,
                 after_change=after_change,
             )
-            self._carry_out(unit, facts, plan)
-
-    def _carry_out(self, unit: Unit, facts: Facts, plan: Evaluation) -> None:
-        was = facts.link or Link()
-        lacking = [attribute.value for attribute in plan.missing]
-        if (plan.state, plan.reason, plan.pending, lacking) != (was.state, was.reason, was.pending, list(was.missing)):
-            store.save_link(
-                unit.connection,
-                facts.person.id,
-                state=plan.state,
-                reason=plan.reason,
-                pending=plan.pending,
-                missing=lacking,
-            )
-        due_at = unit.now + self.settings.coalesce
-        if plan.send_person:
-            self._enqueue(unit, facts.person.id, QueueAction.PERSON, due_at)
-        if plan.send_membership:
-            self._enqueue(unit, facts.person.id, QueueAction.MEMBERSHIP, due_at)
-
-    @staticmethod
-    def _enqueue(unit: Unit, person: str, action: QueueAction, due_at: datetime) -> None:
-        store.enqueue(unit.connection, person, action, now=unit.now, due_at=due_at)
+            _carry_out(unit, facts, plan, due_at)
 
     # --- visits -------------------------------------------------------------------------------------------------------
 
@@ -99,23 +74,14 @@ class Mywellness:
         """Queue what newly became a visit and take back what is none, for all people of a batch (rulings 17)."""
         superseded = [event for plan in plans for event in plan.superseded]
         if superseded:
-            unit.connection.execute(
-                queue.update()
-                .where(queue.c.visit.in_(superseded), queue.c.state.in_((QueueState.NEW, QueueState.RETRY)))
-                .values(state=QueueState.SKIPPED, detail=SUPERSEDED, done_at=unit.now)
-            )
+            store_queue.skip_waiting(unit.connection, SUPERSEDED, unit.now, visits=superseded)
         visits = [(plan, visit) for plan in plans for visit in plan.queue]
         if not visits:
             return
         people = store.load(unit.connection, {plan.person for plan, _ in visits})
-        sites = {plan.site for plan, _ in visits}
-        zones = {
-            key: ZoneInfo(zone)
-            for key, zone in unit.connection.execute(sa.select(site.c.id, site.c.zone).where(site.c.id.in_(sites)))
-        }
+        zones = store.zones(unit.connection, {plan.site for plan, _ in visits})
         # A visit that had been taken back and is one after all is judged and queued afresh, behind what came since.
-        again = [visit.id for _, visit in visits]
-        unit.connection.execute(queue.delete().where(queue.c.visit.in_(again), queue.c.detail == SUPERSEDED))
+        store_queue.forget_skipped(unit.connection, SUPERSEDED, [visit.id for _, visit in visits])
         created: set[str] = set()
         for plan, visit in visits:
             facts = people.get(plan.person)
@@ -130,7 +96,6 @@ class Mywellness:
         Judged once, on the visit's own day (rulings 3). Whoever was eligible that day is created first, even when no
         longer selected today (rulings 21); `created` remembers who that was in this batch.
         """
-        person = plan.person
         was = facts.link or Link()
         held = visit_withheld(
             self.settings.policy,
@@ -141,15 +106,15 @@ class Mywellness:
             zone=zone,
             now=unit.now,
         )
-        if held is None and was.facility_user_id is None and not facts.open_person and person not in created:
-            created.add(person)
+        if held is None and was.facility_user_id is None and not facts.open_person and plan.person not in created:
+            created.add(plan.person)
             if was.state is None:
-                store.save_link(unit.connection, person, state=LinkState.NEW, missing=[])
+                store.save_link(unit.connection, plan.person, state=LinkState.NEW, missing=[])
             if was.state in (None, LinkState.NEW):
-                self._enqueue(unit, person, QueueAction.PERSON, unit.now)
-        store.enqueue(
+                _enqueue(unit, plan.person, QueueAction.PERSON, unit.now)
+        store_queue.enqueue(
             unit.connection,
-            person,
+            plan.person,
             QueueAction.VISIT,
             now=unit.now,
             due_at=unit.now,
@@ -159,81 +124,102 @@ class Mywellness:
             skipped=held.value if held else None,
         )
 
-    def visit_states(self, connection: sa.Connection, visits: Iterable[str]) -> dict[str, QueueState]:
-        """Return how the queue rows of these visits stand; visits without a row, or taken back, are absent."""
-        rows = connection.execute(
-            sa.select(queue.c.visit, queue.c.state).where(queue.c.visit.in_(list(visits)), queue.c.detail != SUPERSEDED)
-        )
-        return {visit: QueueState(state) for visit, state in rows}
-
     # --- operations of staff ------------------------------------------------------------------------------------------
 
     def operate(self, unit: Unit, person: str, operation: LinkEvent) -> LinkState | None:
-        """Synchronise, suspend, enable or delete a link (D-30…D-32); raises `Refused` where the table has no cell."""
+        """Synchronise, suspend, enable or delete a link (D-30…D-32).
+
+        Raises `NotFound`, and `Refused`: `BAD_TRANSITION` where the table has no cell, `INCOMPLETE`, `OPTED_OUT` or
+        `GENDER_UNMAPPED` for a person who may not be sent.
+        """
         facts = store.load(unit.connection, [person]).get(person)
         if facts is None:
             raise NotFound("member", person)
         was = facts.link or Link()
-        changed = (
-            was.facility_user_id is not None and fingerprint(facts.person, self.settings.policy) != was.person_sent
-        )
-        due = memberships_due(facts, self.today(unit.now), open_end_accepted=self.settings.open_end_accepted)
-        context = LinkContext(
-            selected=True,
-            tombstoned=was.tombstoned,
-            opted_out=not facts.person.allow_sync,
-            has_remote=was.facility_user_id is not None,
-            pending=was.pending or changed or bool(due),
-        )
-        try:
-            state = step(was.state, operation, context=context)
-        except BadTransition as refusal:
-            raise Refused(refusal.code, str(refusal)) from refusal
+        state = self._next_state(unit, facts, was, operation)
         match operation:
             case LinkEvent.SUSPEND:
                 store.save_link(unit.connection, person, state=state, reason=SuspendReason.STAFF)
             case LinkEvent.ENABLE:
                 store.save_link(unit.connection, person, state=state, reason=None, pending=False)
-                self._send_all(
-                    unit, facts, person_too=state is not LinkState.ENABLED and (changed or not was.facility_user_id)
-                )
+                self.reevaluate(unit, [person], at_once=True)
             case LinkEvent.SYNCHRONISE:
-                self._refuse_incomplete(facts)
+                self._refuse_unsendable(facts)
                 store.save_link(unit.connection, person, state=state, tombstone=False, reason=None)
-                self._send_all(unit, facts, person_too=True)
+                if not facts.open_person:
+                    _enqueue(unit, person, QueueAction.PERSON, unit.now)
+                self.reevaluate(unit, [person], at_once=True)
+                store_queue.hasten(unit.connection, person, unit.now)
             case LinkEvent.DELETE:
-                self._delete(unit, facts, was)
+                _delete(unit, person, was)
             case _:
-                msg = f"{operation} is nothing staff can ask for"
-                raise Refused("BAD_TRANSITION", msg)
+                raise Refused("BAD_TRANSITION", f"{operation} is nothing staff can ask for")
+        unit.changed(Aggregate.LINK, person)
         return state
 
-    def _refuse_incomplete(self, facts: Facts) -> None:
-        lacking = missing(facts.person, email_required=self.settings.policy.email_required)
-        if lacking:
-            raise Refused("INCOMPLETE", f"fill in {', '.join(lacking)} first", status=422)
-
-    def _send_all(self, unit: Unit, facts: Facts, *, person_too: bool) -> None:
-        person = facts.person.id
-        if person_too and not facts.open_person and fingerprint(facts.person, self.settings.policy) is not None:
-            self._enqueue(unit, person, QueueAction.PERSON, unit.now)
-        due = memberships_due(facts, self.today(unit.now), open_end_accepted=self.settings.open_end_accepted)
-        if due and not facts.open_membership:
-            self._enqueue(unit, person, QueueAction.MEMBERSHIP, unit.now)
-
-    def _delete(self, unit: Unit, facts: Facts, was: Link) -> None:
-        person = facts.person.id
-        unit.connection.execute(
-            queue.update()
-            .where(queue.c.person == person, queue.c.state.in_((QueueState.NEW, QueueState.RETRY)))
-            .values(state=QueueState.SKIPPED, detail=Held.TO_DELETE, done_at=unit.now)
+    def _next_state(self, unit: Unit, facts: Facts, was: Link, operation: LinkEvent) -> LinkState | None:
+        day, settings = self.today(unit.now), self.settings
+        context = LinkContext(
+            selected=True,
+            tombstoned=was.tombstoned,
+            opted_out=not facts.person.allow_sync,
+            has_remote=was.facility_user_id is not None,
+            pending=pending(facts, day, settings.policy, open_end_accepted=settings.open_end_accepted),
         )
-        if was.facility_user_id is None:
-            store.save_link(unit.connection, person, state=None, tombstone=True, reason=None, pending=False)
-            return
-        # Marked until Mywellness has confirmed; the forwarder sends it next and then leaves the tombstone (D-32).
-        store.save_link(unit.connection, person, state=LinkState.TO_DELETE)
-        self._enqueue(unit, person, QueueAction.DELETE, unit.now)
+        try:
+            return step(was.state, operation, context=context)
+        except BadTransition as refusal:
+            raise Refused(refusal.code, str(refusal)) from refusal
+
+    def _refuse_unsendable(self, facts: Facts) -> None:
+        """A manual synchronisation ignores how people are selected, and nothing else (D-35)."""
+        policy = self.settings.policy
+        match withheld(policy, facts.person, is_selected=True, standing=Standing()):
+            case None:
+                return
+            case Held.INCOMPLETE:
+                lacking = missing(facts.person, email_required=policy.email_required)
+                raise Refused("INCOMPLETE", f"fill in {', '.join(lacking)} first", status=422)
+            case Held.OPTED_OUT:
+                raise Refused("OPTED_OUT", "the member does not allow it; ask the member first")
+            case reason:
+                raise Refused(reason.upper(), "Mywellness has no word for this gender", status=422)
+
+
+def _carry_out(unit: Unit, facts: Facts, plan: Evaluation, due_at: datetime) -> None:
+    was = facts.link or Link()
+    lacking = [attribute.value for attribute in plan.missing]
+    if (plan.state, plan.reason, plan.pending, lacking) != (was.state, was.reason, was.pending, list(was.missing)):
+        store.save_link(
+            unit.connection,
+            facts.person.id,
+            state=plan.state,
+            reason=plan.reason,
+            pending=plan.pending,
+            missing=lacking,
+        )
+    if plan.send_person:
+        _enqueue(unit, facts.person.id, QueueAction.PERSON, due_at)
+    if plan.send_membership:
+        _enqueue(unit, facts.person.id, QueueAction.MEMBERSHIP, due_at)
+
+
+def _enqueue(unit: Unit, person: str, action: QueueAction, due_at: datetime) -> None:
+    store_queue.enqueue(unit.connection, person, action, now=unit.now, due_at=due_at)
+
+
+def _delete(unit: Unit, person: str, was: Link) -> None:
+    may_be_there = was.facility_user_id is not None or store_queue.may_be_there(unit.connection, person)
+    store_queue.skip_waiting(unit.connection, Held.TO_DELETE, unit.now, person=person)
+    if not may_be_there:
+        store.save_link(unit.connection, person, state=None, tombstone=True, reason=None, pending=False)
+        return
+    # Marked until Mywellness has confirmed; the forwarder sends it next and then leaves the tombstone (D-32).
+    store.save_link(unit.connection, person, state=LinkState.TO_DELETE)
+    _enqueue(unit, person, QueueAction.DELETE, unit.now)
+
+
+# --- questions --------------------------------------------------------------------------------------------------------
 
 
 def link_row(connection: sa.Connection, person: str) -> dict[str, Any]:
@@ -242,3 +228,26 @@ def link_row(connection: sa.Connection, person: str) -> dict[str, Any]:
     if not rows:
         raise NotFound("Mywellness link of member", person)
     return rows[0]
+
+
+def link_rows(connection: sa.Connection, *, after: str, limit: int) -> list[dict[str, Any]]:
+    """Return links by person."""
+    return store.link_rows(connection, after=after, limit=limit)
+
+
+def queue_rows(
+    connection: sa.Connection,
+    *,
+    state: QueueState | None,
+    action: QueueAction | None,
+    person: str | None,
+    after: int,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Return rows of the queue by number."""
+    return store_queue.queue_rows(connection, state=state, action=action, person=person, after=after, limit=limit)
+
+
+def waiting(connection: sa.Connection) -> tuple[dict[str, dict[str, int]], datetime | None]:
+    """Return how many rows stand where (action → state → rows), and since when the oldest open one waits."""
+    return store_queue.counts(connection), store_queue.oldest_open(connection)

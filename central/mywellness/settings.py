@@ -71,6 +71,10 @@ class ForwardSettings:
     """How long changes of a person are gathered before one update is sent (D-18)."""
     first_backoff: timedelta = timedelta(seconds=30)
     backoff_limit: timedelta = timedelta(hours=6)
+    pause_limit: timedelta = timedelta(minutes=15)
+    """Longest pause of a whole facility, unless Mywellness asks for a longer one."""
+    lost_answers: int = 3
+    """After so many lost answers in a row the facility pauses as after an outage."""
     attempts: int = 8
     retry_unknown_once: bool = False
     """Send a visit of unknown outcome once more: it may then count twice (D-49)."""

@@ -1,11 +1,12 @@
-"""SQL of links and queue, and the loading of what is known about people."""
+"""SQL of links, and the loading of what is known about people."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import date
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -14,19 +15,20 @@ from central.mywellness.evaluation import Facts, Link
 from central.mywellness.mapping import Representation
 from central.mywellness.rules import Gender, Person
 from central.mywellness.states import LinkState, SuspendReason
+from central.mywellness.store_queue import is_open
 from central.schema import (
     QueueAction,
-    QueueState,
     freeze,
+    job,
     link,
     person,
     person_group,
     product,
     queue,
+    site,
     subscription,
 )
 
-OPEN = (QueueState.NEW, QueueState.RETRY, QueueState.SENDING)
 _GENDERS = {"female": Gender.FEMALE, "male": Gender.MALE, "other": Gender.OTHER}
 
 _PEOPLE = sa.select(
@@ -62,8 +64,16 @@ _FREEZES = sa.select(freeze.c.subscription, freeze.c.first, freeze.c.last).join(
 )
 _GROUPS = sa.select(person_group.c.person, person_group.c.kind, person_group.c.name)
 _LINKS = sa.select(link)
+_SITUATION = (
+    sa.select(person.c.allow_sync, person.c.allow_activity_sync, site.c.zone, link)
+    .select_from(person)
+    .outerjoin(link, link.c.person == person.c.id)
+    .outerjoin(site, site.c.id == sa.bindparam("site"))
+    .where(person.c.id == sa.bindparam("owner"))
+)
+_STATE = sa.select(link.c.state).where(link.c.person == sa.bindparam("owner"))
 _OPEN_ROWS = sa.select(queue.c.person, queue.c.action).where(
-    queue.c.state.in_(OPEN), queue.c.action.in_((QueueAction.PERSON, QueueAction.MEMBERSHIP))
+    is_open(), queue.c.action.in_((QueueAction.PERSON, QueueAction.MEMBERSHIP))
 )
 
 
@@ -102,6 +112,55 @@ def load(connection: sa.Connection, people: Iterable[str] | None = None) -> dict
     }
 
 
+class Situation(NamedTuple):
+    """What is asked about a person before anything of theirs is sent."""
+
+    link: Link
+    """An empty one when there is none."""
+    allow_sync: bool
+    allow_activity_sync: bool
+    zone: ZoneInfo | None
+    """Of the site that was asked for."""
+
+
+def situation(connection: sa.Connection, owner: str, place: str | None) -> Situation:
+    """Return how things stand for a person, with the zone of a site, in one question."""
+    row = connection.execute(_SITUATION, {"owner": owner, "site": place}).mappings().one()
+    known = Link() if row["person"] is None else _link(row)
+    zone = ZoneInfo(row["zone"]) if row["zone"] else None
+    return Situation(known, row["allow_sync"], row["allow_activity_sync"], zone)
+
+
+def link_state(connection: sa.Connection, owner: str) -> LinkState | None:
+    """Return the state of a person's link, None without one."""
+    state = connection.execute(_STATE, {"owner": owner}).scalar_one_or_none()
+    return LinkState(state) if state else None
+
+
+def holders(connection: sa.Connection, product_id: str) -> list[str]:
+    """Return who holds, or has held, a subscription of a product."""
+    question = sa.select(subscription.c.person).where(subscription.c.product == product_id).distinct()
+    return list(connection.scalars(question))
+
+
+def zones(connection: sa.Connection, places: Iterable[str]) -> dict[str, ZoneInfo]:
+    """Return the zones of sites."""
+    question = sa.select(site.c.id, site.c.zone).where(site.c.id.in_(list(places)))
+    return {key: ZoneInfo(zone) for key, zone in connection.execute(question)}
+
+
+def begin_day(connection: sa.Connection, name: str, today: date) -> bool:
+    """Note that a daily job does its work of `today`; false when it has done so."""
+    last = connection.execute(sa.select(job.c.last_day).where(job.c.name == name)).scalar_one_or_none()
+    if last is None:
+        connection.execute(job.insert(), {"name": name, "last_day": today})
+    elif last < today:
+        connection.execute(job.update().where(job.c.name == name).values(last_day=today))
+    else:
+        return False
+    return True
+
+
 def _person(row: Mapping[str, Any], groups: Mapping[tuple[str, str], set[str]]) -> Person:
     return Person(
         id=row["id"],
@@ -122,7 +181,7 @@ def _person(row: Mapping[str, Any], groups: Mapping[tuple[str, str], set[str]]) 
     )
 
 
-def _link(row: Mapping[str, Any]) -> Link:
+def _link(row: sa.RowMapping) -> Link:
     sent = row["membership_sent"]
     return Link(
         LinkState(row["state"]) if row["state"] else None,
@@ -163,172 +222,6 @@ def save_link(connection: sa.Connection, owner: str, **values: object) -> None:
     changed = connection.execute(link.update().where(link.c.person == owner).values(**values))
     if changed.rowcount == 0:
         connection.execute(link.insert().values(person=owner, **{"missing": [], **values}))
-
-
-# --- queue ------------------------------------------------------------------------------------------------------------
-
-
-class QueueRow(NamedTuple):
-    """A row of the queue as the forwarder takes it."""
-
-    id: int
-    person: str
-    action: QueueAction
-    visit: str | None
-    visit_at: datetime | None
-    site: str | None
-    attempts: int
-    detail: str
-
-
-_blocking = queue.alias("blocking")
-
-#: The oldest open row of each person, once its time has come; while one is being sent the person's others wait (D-56).
-NEXT_DUE = (
-    sa.select(
-        queue.c.id,
-        queue.c.person,
-        queue.c.action,
-        queue.c.visit,
-        queue.c.visit_at,
-        queue.c.site,
-        queue.c.attempts,
-        queue.c.detail,
-    )
-    .where(
-        queue.c.state.in_((QueueState.NEW, QueueState.RETRY)),
-        queue.c.due_at <= sa.bindparam("now"),
-        ~sa.exists().where(
-            _blocking.c.person == queue.c.person, _blocking.c.id < queue.c.id, _blocking.c.state.in_(OPEN)
-        ),
-    )
-    .order_by(queue.c.due_at, queue.c.id)
-    .limit(1)
-    .with_for_update(skip_locked=True)
-)
-
-EARLIEST_DUE = sa.select(sa.func.min(queue.c.due_at)).where(queue.c.state.in_((QueueState.NEW, QueueState.RETRY)))
-
-INTERRUPTED = sa.select(
-    queue.c.id,
-    queue.c.person,
-    queue.c.action,
-    queue.c.visit,
-    queue.c.visit_at,
-    queue.c.site,
-    queue.c.attempts,
-    queue.c.detail,
-    queue.c.sender,
-).where(queue.c.state == QueueState.SENDING)
-
-_QUEUE_VIEW = (
-    "id",
-    "person",
-    "action",
-    "visit",
-    "visit_at",
-    "state",
-    "detail",
-    "attempts",
-    "created_at",
-    "due_at",
-    "sender",
-    "done_at",
-)
-
-COUNTS = sa.select(queue.c.action, queue.c.state, sa.func.count()).group_by(queue.c.action, queue.c.state)
-
-
-def next_due(connection: sa.Connection, now: datetime) -> QueueRow | None:
-    """Return the row to send next."""
-    row = connection.execute(NEXT_DUE, {"now": now}).one_or_none()
-    return None if row is None else _queue_row(row)
-
-
-def _queue_row(row: Any) -> QueueRow:
-    return QueueRow(
-        row.id, row.person, QueueAction(row.action), row.visit, row.visit_at, row.site, row.attempts, row.detail
-    )
-
-
-def interrupted(connection: sa.Connection) -> list[tuple[QueueRow, str]]:
-    """Return the rows that somebody was sending, with the boot id of the sender."""
-    return [(_queue_row(row), row.sender) for row in connection.execute(INTERRUPTED)]
-
-
-def enqueue(
-    connection: sa.Connection,
-    owner: str,
-    action: QueueAction,
-    *,
-    now: datetime,
-    due_at: datetime,
-    visit: str | None = None,
-    visit_at: datetime | None = None,
-    site: str | None = None,
-    skipped: str | None = None,
-) -> None:
-    """Add a row; with `skipped`, one that only says why nothing is sent."""
-    connection.execute(
-        queue.insert().values(
-            person=owner,
-            action=action,
-            visit=visit,
-            visit_at=visit_at,
-            site=site,
-            state=QueueState.SKIPPED if skipped else QueueState.NEW,
-            detail=skipped or "",
-            created_at=now,
-            due_at=due_at,
-            done_at=now if skipped else None,
-            attempts=0,
-        )
-    )
-
-
-def update_row(connection: sa.Connection, row: int, **values: object) -> None:
-    """Change columns of a row."""
-    connection.execute(queue.update().where(queue.c.id == row).values(**values))
-
-
-def visit_state(connection: sa.Connection, visit: str) -> QueueState | None:
-    """Return how the row of a visit stands, if there is one."""
-    state = connection.execute(sa.select(queue.c.state).where(queue.c.visit == visit)).scalar_one_or_none()
-    return None if state is None else QueueState(state)
-
-
-def counts(connection: sa.Connection) -> dict[str, dict[str, int]]:
-    """Return how many rows stand where: action → state → rows."""
-    found: dict[str, dict[str, int]] = {}
-    for action, state, rows in connection.execute(COUNTS):
-        found.setdefault(action, {})[state] = rows
-    return found
-
-
-def oldest_open(connection: sa.Connection) -> datetime | None:
-    """Return when the oldest row that is still to be sent was queued."""
-    found: datetime | None = connection.execute(
-        sa.select(sa.func.min(queue.c.created_at)).where(queue.c.state.in_(OPEN))
-    ).scalar_one()
-    return found
-
-
-def queue_rows(  # noqa: PLR0913 - filters by name
-    connection: sa.Connection,
-    *,
-    state: QueueState | None,
-    action: QueueAction | None,
-    person: str | None,
-    after: int,
-    limit: int,
-) -> list[dict[str, Any]]:
-    """Return rows of the queue by number."""
-    columns = [queue.c[name] for name in _QUEUE_VIEW]
-    question = sa.select(*columns).where(queue.c.id > after).order_by(queue.c.id).limit(limit)
-    for column, wanted in ((queue.c.state, state), (queue.c.action, action), (queue.c.person, person)):
-        if wanted is not None:
-            question = question.where(column == wanted)
-    return [dict(row) for row in connection.execute(question).mappings()]
 
 
 def link_rows(

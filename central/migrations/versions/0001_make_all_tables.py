@@ -302,6 +302,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("state IN ('new', 'retry', 'sending')"),
         postgresql_where=sa.text("state IN ('new', 'retry', 'sending')"),
     )
+    op.create_index(
+        "ix_mywellness_queue_open_person",
+        "mywellness_queue",
+        ["person", "id"],
+        unique=False,
+        sqlite_where=sa.text("state IN ('new', 'retry', 'sending')"),
+        postgresql_where=sa.text("state IN ('new', 'retry', 'sending')"),
+    )
     op.create_index("ix_mywellness_queue_person_id", "mywellness_queue", ["person", "id"], unique=False)
     op.create_table(
         "person_group",
@@ -431,6 +439,12 @@ def downgrade() -> None:
     op.drop_table("product")
     op.drop_table("person_group")
     op.drop_index("ix_mywellness_queue_person_id", table_name="mywellness_queue")
+    op.drop_index(
+        "ix_mywellness_queue_open_person",
+        table_name="mywellness_queue",
+        sqlite_where=sa.text("state IN ('new', 'retry', 'sending')"),
+        postgresql_where=sa.text("state IN ('new', 'retry', 'sending')"),
+    )
     op.drop_index(
         "ix_mywellness_queue_open",
         table_name="mywellness_queue",
