@@ -76,9 +76,10 @@ def _settings(args: argparse.Namespace) -> config.Settings:
 
 
 def _serve(args: argparse.Namespace) -> int:
+    settings = _settings(args)
     from central.app import serve  # noqa: PLC0415
 
-    asyncio.run(serve(_settings(args), lambda line: print(line, flush=True)))
+    asyncio.run(serve(settings, lambda line: print(line, flush=True)))
     return 0
 
 
@@ -138,12 +139,13 @@ def _create_key(args: argparse.Namespace) -> int:
 
 
 def _broker_files(args: argparse.Namespace) -> int:
+    settings = _settings(args).model_copy(update={"broker_files": args.folder})
+    if settings.broker_password is None:
+        raise config.SettingsError("give --broker with our own password, or --broker-password-file")
     from central.app import Central  # noqa: PLC0415
 
-    central = Central(_settings(args).model_copy(update={"broker_files": args.folder}))
+    central = Central(settings)
     try:
-        if central.settings.broker_password is None:
-            raise config.SettingsError("give --broker with our own password, or --broker-password-file")
         central.write_broker_files()
     finally:
         central.close()

@@ -17,15 +17,12 @@ op = Operations("memberships")
 Months = Annotated[int, Field(ge=0, le=120)]
 Money = Annotated[int, Field(ge=0, le=10**12, description="minor units, VAT included")]
 Text = Annotated[str, Field(max_length=2000)]
+ProductNumber = Annotated[str, Field(min_length=1, max_length=64)]
 Reason = Annotated[str, Field(max_length=200)]
 SubscriptionKey = Annotated[int, Field(ge=1, lt=2**63)]
 
 
-class ProductChange(Change):
-    """What shall be different about a product."""
-
-    number: Annotated[str, Field(min_length=1, max_length=64)] = ""
-    name: Name = ""
+class _ProductFacts(Change):
     description: Text = ""
     external_description: Text = ""
     price: Money = 0
@@ -42,11 +39,18 @@ class ProductChange(Change):
     entry_right: Id | None = None
 
 
-class ProductWish(ProductChange):
+class ProductChange(_ProductFacts):
+    """What shall be different about a product."""
+
+    number: ProductNumber = ""
+    name: Name = ""
+
+
+class ProductWish(_ProductFacts):
     """A new product."""
 
     id: Id
-    number: Annotated[str, Field(min_length=1, max_length=64)]
+    number: ProductNumber
     name: Name
     type: ProductType = ProductType.SUBSCRIPTION
 
