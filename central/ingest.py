@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple, TypeVar
 
-import sqlalchemy as sa
 from pydantic import ValidationError
+from sqlalchemy.exc import OperationalError
 
 from central.alarms import AlarmKind, raise_alarm
 from central.broker import Broker, BrokerAddress, Message, Subscription
@@ -86,7 +86,7 @@ class Ingest:
         return await self._broker.publish(topic, payload, retain=retain)
 
     def post(self, topic: str, payload: bytes, *, retain: bool) -> None:
-        """Publish for another part of central what may be lost with the connection, and is said again after the next."""
+        """Publish for another part of central what may be lost with the connection: it is said again after the next."""
         self._broker.post(topic, payload, retain=retain)
 
     async def run(self) -> None:
@@ -232,7 +232,7 @@ class Ingest:
         while True:
             try:
                 return await self._units.run(work, *args)
-            except sa.exc.OperationalError as problem:
+            except OperationalError as problem:
                 if tries == 0:
                     _log.warning("database does not take what edges send (%s); trying on", problem.orig)
                 await asyncio.sleep(_DATABASE_WAITS[min(tries, len(_DATABASE_WAITS) - 1)])

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 from pydantic import ValidationError
+from sqlalchemy.exc import OperationalError, StatementError
 
 from central.alarms import AlarmKind, clear_alarm, raise_alarm
 from central.changes import Unit
@@ -119,9 +120,9 @@ def _take_safely(
     try:
         with unit.connection.begin_nested():
             return _take(unit, source, stream.head, tail, visits)
-    except sa.exc.OperationalError:
+    except OperationalError:
         raise  # the database is away or busy: the whole batch is tried again
-    except sa.exc.StatementError:
+    except StatementError:
         _log.exception("batch of edge %s from entry %d refused by the database", source.edge, tail[0][0])
     stored: list[EventId] = []
     head = stream.head
@@ -129,9 +130,9 @@ def _take_safely(
         try:
             with unit.connection.begin_nested():
                 stored.extend(_take(unit, source, head, [(sequence, entry)], visits))
-        except sa.exc.OperationalError:
+        except OperationalError:
             raise
-        except sa.exc.StatementError as problem:
+        except StatementError as problem:
             why = f"the database refuses it: {type(problem).__name__}"
             _quarantine(unit, source, sequence, entry, why, AlarmKind.UNREADABLE_ENTRY)
         head = entry.hash

@@ -116,8 +116,8 @@ async def until(is_so: Callable[[], Any]) -> None:
         await asyncio.sleep(0.02)
 
 
-def written(count: int, **differs: str) -> Writer:
-    writer = Writer(**differs)
+def written(count: int, edge: str = "edge-a", epoch: str = "00000000000000aa") -> Writer:
+    writer = Writer(edge, epoch)
     for at in minutes("2026-03-10 09:00", count):
         writer.read(at)
     return writer

@@ -214,7 +214,7 @@ class Central:
 
         self.database.sync_write(work)
 
-    def rows(self, question: sa.Select[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    def rows(self, question: sa.Executable) -> list[tuple[object, ...]]:
         """Ask the database."""
         return self.database.sync_read(lambda connection: [tuple(row) for row in connection.execute(question)])
 

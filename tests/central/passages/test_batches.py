@@ -34,8 +34,8 @@ def central(database: Database) -> Central:
     return Central(database)
 
 
-def written(count: int, **differs: str) -> Writer:
-    writer = Writer(**differs)
+def written(count: int, edge: str = "edge-a", epoch: str = "00000000000000aa") -> Writer:
+    writer = Writer(edge, epoch)
     for at in minutes("2026-03-10 09:00", count):
         writer.read(at)
     return writer
