@@ -85,8 +85,15 @@ async def _replay(arguments: argparse.Namespace, folder: Path, show: Show) -> di
         show.opened(world, "playing a log")
         player = replay.Player(world)
         chaos = Chaos(world, player, len(rows), arguments.seed, arguments.kills) if arguments.chaos else None
+        opened = loop.time()
         await replay.play(world, rows, player, tell=show.progress, settled=chaos.finish if chaos else None)
+        played = loop.time()
         summary = await replay.summarise(world, player, zone)
+        summary["phases"] = {
+            "open": round(opened - begun, 1),
+            "play": round(played - opened, 1),
+            "check": round(loop.time() - played, 1),
+        }
         summary["kills"] = chaos.report() if chaos else {}
         if chaos:
             summary["unknown_by_kill"] = await chaos.explain_unknown()

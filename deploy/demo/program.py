@@ -34,6 +34,7 @@ class Program:
         self._command = [str(part) for part in command]
         self._ready = ready
         self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
+        self._environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is compiled once need not be at every restart
         self._process: asyncio.subprocess.Process | None = None
         self._output: asyncio.Task[None] | None = None
         self._came_up = asyncio.Event()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -219,7 +220,7 @@ async def everything(world: World, path: str) -> list[dict[str, Any]]:
         items += page["items"]
         if not page["next"]:
             return items
-        after = f"&after={page['next']}"
+        after = f"&after={quote(page['next'])}"
 
 
 async def summarise(world: World, player: Player, zone: ZoneInfo) -> dict[str, Any]:
