@@ -101,6 +101,7 @@ class AccessSync:
     async def _fetch(self) -> bool:
         """Fetch and install the full list; tell whether the one in use is as new as central has."""
         target = self._store.draft()
+        self._full_wanted = False  # a wish that comes while we fetch is a new one
         try:
             revision = await asyncio.to_thread(fetch, self._source, target)
             if revision > self._store.revision:
@@ -113,10 +114,10 @@ class AccessSync:
             if self._trouble is None:
                 log.warning("%s; access list %d stays in use", problem, self._store.revision)
             self._trouble = str(problem)
+            self._full_wanted = True
             target.unlink(missing_ok=True)
             return False
         self._trouble = None
-        self._full_wanted = False
         while self._deltas and self._deltas[0].to <= self._store.revision:
             self._deltas.popleft()
         if self._deltas:
