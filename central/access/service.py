@@ -1,11 +1,12 @@
 """Keeps the access list of every site true: a reaction to changes, in the transaction of the change.
 
-Only rows that come out different are written, all of one change under one new revision: a delta is the rows above a revision.
+Only rows that come out different are written, all of one change under one new revision: a delta is the rows above it.
 """
 
 import json
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -19,15 +20,20 @@ from protocol.messages import Change as WireChange, Delta
 from protocol.policy import DoorMode, ExitPolicy, Interval, ReaderKind, ReaderPolicy, Schedule, SitePolicy
 
 
+_ONE_DAY: Final = timedelta(days=1)
+"""Somewhere on earth it is still yesterday."""
+
+
 def recompile(unit: Unit, change: Change) -> None:
     """Bring the lists up to date with one change (B-21)."""
     connection = unit.connection
     if change.aggregate is Aggregate.PERSON:
-        _recompile_people(connection, [change.key])
+        _recompile_people(connection, [change.key], unit.now)
     elif change.aggregate is Aggregate.PRODUCT:
-        _recompile_people(connection, connection.scalars(store.HOLDERS_OF_PRODUCT, {"product": change.key}).all())
+        holders = connection.scalars(store.HOLDERS_OF_PRODUCT, {"product": change.key}).all()
+        _recompile_people(connection, holders, unit.now)
     elif change.aggregate is Aggregate.SITE:
-        _recompile_site(connection, change.key)
+        _recompile_site(connection, change.key, unit.now)
 
 
 def revision(connection: sa.Connection, site: str) -> int:
@@ -48,7 +54,7 @@ def delta(connection: sa.Connection, site: str, since: int, to: int) -> Delta:
     return Delta.model_validate({"site": site, "from": since, "to": to, "changes": wire})
 
 
-def compile_person(connection: sa.Connection, person: str, *, birth_date: bool = False) -> list[Row]:
+def compile_person(connection: sa.Connection, person: str, now: datetime, *, birth_date: bool = False) -> list[Row]:
     """Return the rows of one person: none when there is no credential to hold.
 
     The date of birth goes along only where a reader asks for it (rulings 9).
@@ -61,7 +67,7 @@ def compile_person(connection: sa.Connection, person: str, *, birth_date: bool =
     holder = Holder(
         PersonId(person),
         CredentialStatus.ACTIVE,
-        _entitlements(connection, person),
+        _entitlements(connection, person, now.date() - _ONE_DAY),
         someone.blocked,
         someone.blocked_until,
         someone.overrides_anti_passback,
@@ -114,13 +120,13 @@ def compile_site(connection: sa.Connection, site: str) -> list[Row]:
     return rows
 
 
-def _recompile_people(connection: sa.Connection, people: Iterable[str]) -> None:
+def _recompile_people(connection: sa.Connection, people: Iterable[str], now: datetime) -> None:
     people = list(people)
     for site in connection.scalars(store.SITES).all():
         with_birth_date = connection.execute(store.AGE_LIMITED, {"site": site}).first() is not None
         changed: list[tuple[Row, str | None]] = []
         for person in people:
-            wanted = compile_person(connection, person, birth_date=with_birth_date)
+            wanted = compile_person(connection, person, now, birth_date=with_birth_date)
             present = store.rows_of(connection, store.HOLDER_ROWS, site=site, person=person)
             # A credential may still stand in the list under the person who had it before.
             taken = [row.id for row in wanted if row.kind is Kind.CREDENTIAL]
@@ -130,7 +136,7 @@ def _recompile_people(connection: sa.Connection, people: Iterable[str]) -> None:
             store.write_rows(connection, site, changed)
 
 
-def _recompile_site(connection: sa.Connection, site: str) -> None:
+def _recompile_site(connection: sa.Connection, site: str, now: datetime) -> None:
     present = store.rows_of(connection, store.POLICY_ROWS, site=site)
     wanted = compile_site(connection, site)
     changed = _difference(present, wanted)
@@ -138,7 +144,7 @@ def _recompile_site(connection: sa.Connection, site: str) -> None:
         store.write_rows(connection, site, [(row, None) for row in changed])
     # People's rows depend on the site only in whether dates of birth go along, and a new site has none of them yet.
     if not present or _asks_age(present) != _asks_age(wanted):
-        _recompile_people(connection, connection.scalars(store.EVERYONE).all())
+        _recompile_people(connection, connection.scalars(store.EVERYONE).all(), now)
 
 
 def _asks_age(rows: list[Row]) -> bool:
@@ -153,13 +159,18 @@ def _difference(present: list[Row], wanted: list[Row]) -> list[Row]:
     return gone + [row for row in wanted if was.get((row.kind, row.id), "") != row.body]
 
 
-def _entitlements(connection: sa.Connection, person: str) -> tuple[Entitlement, ...]:
+def _entitlements(connection: sa.Connection, person: str, day: date) -> tuple[Entitlement, ...]:
+    """Return what the person holds, without what ran out before `day` as long as anything else is held.
+
+    Years of ended subscriptions would make the list long, and the reason they refuse for would hide the one that matters
+    (rulings 6 reports the failure that comes latest).
+    """
     freezes: dict[int, list[Freeze]] = {}
     for number, first, last in connection.execute(store.FREEZES, {"person": person}):
         freezes.setdefault(number, []).append(Freeze(first, last))
     found: list[tuple[tuple[int, int], Entitlement]] = []
-    for row in connection.execute(store.SUBSCRIPTIONS, {"person": person}):
-        facts = store.SubscriptionFacts(*row)
+    held = [store.SubscriptionFacts(*row) for row in connection.execute(store.SUBSCRIPTIONS, {"person": person})]
+    for facts in [each for each in held if not each.is_over(day)] or held:
         entitlement = Entitlement(
             EntitlementId(str(facts.id)),
             RightId(facts.right),

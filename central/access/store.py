@@ -39,6 +39,8 @@ SUBSCRIPTIONS = (
         subscription.c.start,
         subscription.c.charged_through,
         subscription.c.overdue_from,
+        subscription.c.auto_renew,
+        subscription.c.bound_through,
     )
     .join(product, product.c.id == subscription.c.product)
     .where(
@@ -129,6 +131,13 @@ class SubscriptionFacts(NamedTuple):
     start: date
     charged_through: date | None
     overdue_from: date | None
+    auto_renew: bool
+    bound_through: date | None
+
+    def is_over(self, day: date) -> bool:
+        """Whether it ran out before `day` by itself (C-09): it can only refuse from then on."""
+        last = max((end for end in (self.charged_through, self.bound_through) if end), default=self.start)
+        return not self.auto_renew and last < day
 
 
 def rows_of(connection: sa.Connection, question: sa.Select[tuple[str, str, str | None]], **keys: object) -> list[Row]:
