@@ -1,26 +1,30 @@
 """The access list of a site: rows with revisions, as they lie in the snapshot file, in a delta and in central's table.
 
-One row is `(kind, id, body)`; a body of `None` removes it. A snapshot is an SQLite file with the tables of `SCHEMA`, signed and
-numbered; a delta is the rows that changed between two revisions. Both are applied whole or not at all (security.md §6, I-8).
-This module knows the forms; opening files and talking to the network is the shell's business.
+One row is `(kind, id, body)`; a body of `None` removes it. A snapshot is an SQLite file with the tables of `SCHEMA`,
+signed and numbered; a delta is the rows that changed between two revisions. Both are applied whole or not at all
+(security.md §6, I-8). This module knows the forms; opening files and talking to the network is the shell's business.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
-from protocol.entitlement import CredentialStatus, Entitlement, Freeze, Holder
+from protocol.entitlement import CredentialStatus, Entitlement, Freeze, Holder, PunchCard
 from protocol.identity import BarrierId, LaneId, PersonId, ReaderId, RightId, SiteId
 from protocol.policy import DoorMode, ExitPolicy, Interval, ReaderKind, ReaderPolicy, Schedule, SitePolicy
+
+_T = TypeVar("_T")
 
 FORMAT: Final = 1
 
 SCHEMA: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE policy (kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id)) STRICT, WITHOUT ROWID;
+CREATE TABLE policy (
+    kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE holder (person TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE credential (canonical TEXT PRIMARY KEY, person TEXT NOT NULL, status TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
@@ -74,14 +78,19 @@ def statement(row: Row) -> tuple[str, tuple[str, ...]]:
 
 
 def holder_row(holder: Holder) -> Row:
-    """The row of a person. Body: `[blocked, blocked_until, overrides_anti_passback, birth_date, [entitlement…]]`, an
-    entitlement being `[id, right, start, charged_through, [[first, last]…], overdue_from]`, dates ISO 8601 or null."""
+    """The row of a person.
+
+    Body: `[blocked, blocked_until, overrides_anti_passback, birth_date, [subscription…], [card…]]`, the last list only
+    where there are cards. A subscription is `[id, right, start, charged_through, [[first, last]…], overdue_from]`, a
+    punch card `[id, right, valid_through, left, {epoch: sequence}]`; dates ISO 8601 or null.
+    """
     entitlements = [
         [e.entitlement, e.right, e.start, e.charged_through, [[f.first, f.last] for f in e.freezes], e.overdue_from]
         for e in holder.entitlements
     ]
     flags = [holder.blocked, holder.blocked_until, holder.overrides_anti_passback, holder.birth_date]
-    return Row(Kind.HOLDER, holder.person, _text([*flags, entitlements]))
+    cards = [[c.entitlement, c.right, c.valid_through, c.left, dict(c.counted)] for c in holder.punch_cards]
+    return Row(Kind.HOLDER, holder.person, _text([*flags, entitlements, *([cards] if cards else [])]))
 
 
 def credential_row(canonical: str, person: PersonId, status: CredentialStatus) -> Row:
@@ -93,7 +102,7 @@ def holder_from_row(person: str, status: str, body: str | None) -> Holder:
     """Read what `LOOKUP` answered. A credential whose person has no row holds no entitlement."""
     if body is None:
         return Holder(PersonId(person), _STATUSES[status], ())
-    (blocked, until, overrides, birth, entitlements), _end = _read(body)
+    (blocked, until, overrides, birth, entitlements, *more), _end = _read(body)
     held: list[Entitlement] = []
     for key, right, start, charged, freezes, overdue in entitlements:
         values = (
@@ -106,7 +115,13 @@ def holder_from_row(person: str, status: str, body: str | None) -> Holder:
         )
         held.append(_tuple(Entitlement, values))
     until_day, born = _date(until) if until else None, _date(birth) if birth else None
-    return _tuple(Holder, (person, _STATUSES[status], tuple(held), blocked, until_day, overrides, born))
+    cards = tuple(_punch_card(card) for card in more[0]) if more else ()
+    return _tuple(Holder, (person, _STATUSES[status], tuple(held), blocked, until_day, overrides, born, cards))
+
+
+def _punch_card(values: list[Any]) -> PunchCard:
+    key, right, valid_through, left, counted = values
+    return PunchCard(key, right, _date(valid_through), left, counted)
 
 
 # --- policy -----------------------------------------------------------------------------------------------------------
@@ -161,41 +176,61 @@ class Policies(NamedTuple):
 def policies(rows: Iterable[Row]) -> Policies:
     """Put the policy rows of one access list together.
 
-    Raises `ValueError` naming the row when one cannot be read or the site row is missing: such a list is not applied.
+    Raises `ValueError` when a row cannot be read, naming it and what to do next, or when the site row is missing: such
+    a list is not applied.
     """
-    bodies: dict[Kind, dict[str, Any]] = {kind: {} for kind in Kind}
+    bodies: dict[Kind, dict[str, str]] = {kind: {} for kind in Kind}
     for kind, key, body in rows:
         if body is not None:
-            bodies[kind][key] = json.loads(body)
+            bodies[kind][key] = body
     if len(bodies[Kind.SITE]) != 1:
         msg = f"access list names {len(bodies[Kind.SITE])} sites instead of one; fetch the full list again"
         raise ValueError(msg)
-    try:
-        schedules = {key: _schedule(body) for key, body in bodies[Kind.SCHEDULE].items()}
-        readers = {
-            ReaderId(key): _reader(key, body, bodies[Kind.RIGHT], schedules)
-            for key, body in bodies[Kind.READER].items()
-        }
-        ((key, body),) = bodies[Kind.SITE].items()
-        site = SitePolicy(
-            SiteId(key), ZoneInfo(body["zone"]), body["rollover"], body["charge_grace_days"], body["occupancy_limit"]
-        )
-    except (KeyError, TypeError) as problem:
-        msg = f"access list holds a policy row this version cannot read ({problem!r}); update the edge, then fetch the list again"
-        raise ValueError(msg) from problem
-    return Policies(site, readers)
+    schedules = dict(_each(Kind.SCHEDULE, bodies, lambda _key, body: _schedule(body)))
+    rights = dict(_each(Kind.RIGHT, bodies, lambda _key, body: _right(body, schedules)))
+    readers = _each(Kind.READER, bodies, lambda key, body: _reader(key, body, rights))
+    ((_, site),) = _each(Kind.SITE, bodies, _site)
+    return Policies(site, {ReaderId(key): reader for key, reader in readers})
 
 
-def _reader(key: str, body: dict[str, Any], rights: dict[str, Any], schedules: dict[str, Schedule]) -> ReaderPolicy:
+class _Right(NamedTuple):
+    """A right as its row says it: the readers it allows, and the schedule that limits it."""
+
+    readers: frozenset[str]
+    schedule: Schedule | None
+
+
+def _each(
+    kind: Kind, bodies: Mapping[Kind, Mapping[str, str]], read: Callable[[str, dict[str, Any]], _T]
+) -> Iterator[tuple[str, _T]]:
+    """Read every row of a kind; whatever is wrong with one is told with its name."""
+    for key, body in bodies[kind].items():
+        try:
+            yield key, read(key, json.loads(body))
+        except (LookupError, TypeError, ValueError, AttributeError) as problem:
+            msg = (
+                f"access list holds a {kind.value} row {key!r} this version cannot read ({problem!r}); update the edge,"
+                " then fetch the list again"
+            )
+            raise ValueError(msg) from problem
+
+
+def _site(key: str, body: dict[str, Any]) -> SitePolicy:
+    return SitePolicy(
+        SiteId(key), ZoneInfo(body["zone"]), body["rollover"], body["charge_grace_days"], body["occupancy_limit"]
+    )
+
+
+def _right(body: dict[str, Any], schedules: Mapping[str, Schedule]) -> _Right:
+    return _Right(frozenset(body["readers"]), schedules[body["schedule"]] if body["schedule"] else None)
+
+
+def _reader(key: str, body: dict[str, Any], rights: Mapping[str, _Right]) -> ReaderPolicy:
     return ReaderPolicy(
         ReaderId(key),
         LaneId(body["lane"]),
         ReaderKind(body["kind"]),
-        {
-            RightId(right): schedules[grant["schedule"]] if grant["schedule"] else None
-            for right, grant in rights.items()
-            if key in grant["readers"]
-        },
+        {RightId(right): grant.schedule for right, grant in rights.items() if key in grant.readers},
         BarrierId(body["barrier"]),
         body["enabled"],
         DoorMode(body["mode"]),

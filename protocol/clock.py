@@ -1,7 +1,7 @@
-"""Readings of a clock, how far to trust them, and the shared record that lets one injected clock drive several processes.
+"""Readings of a clock, how far to trust them, and the shared record that lets one clock drive several processes.
 
-The processes of a replay, a chaos run or a journey (edges, central, sandbox) map the same small file; whoever plays the day
-writes it, everybody else reads (rulings 1). Opening the file is the shell's business; the layout is agreed here.
+The processes of a replay, a chaos run or a journey (edges, central, sandbox) map the same small file; whoever plays the
+day writes it, everybody else reads (rulings 1). Opening the file is the shell's business; the layout is agreed here.
 """
 
 import struct
@@ -43,7 +43,7 @@ _TRUSTS = (Trust.UNSET, Trust.DRIFTING, Trust.TRUSTED)
 
 
 def write_record(buffer: bytearray | memoryview, reading: Reading) -> None:
-    """Write `reading` so that a reader of the same memory never sees half of it (a sequence lock: odd while writing)."""
+    """Write `reading` so that no reader of the same memory sees half of it (a sequence lock: odd while writing)."""
     sequence = _RECORD.unpack_from(buffer)[0] | 1
     struct.pack_into("<Q", buffer, 0, sequence)
     wall_us = (reading.wall - _EPOCH) // timedelta(microseconds=1)

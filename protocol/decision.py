@@ -8,8 +8,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
-from protocol.entitlement import CredentialStatus, Entitlement, Holder
-from protocol.identity import EntitlementId, PersonId
+from protocol.entitlement import CredentialStatus, Entitlement, Holder, PunchCard
+from protocol.identity import EntitlementId, PersonId, RightId
 from protocol.policy import DoorMode, ExitPolicy, ReaderKind, ReaderPolicy, SitePolicy
 from protocol.visit import OpenVisit, is_open, second_of_day, visit_day
 
@@ -35,6 +35,8 @@ class Reason(StrEnum):
     FROZEN = "FROZEN"
     NOT_CHARGED = "NOT_CHARGED"
     OVERDUE_INVOICE = "OVERDUE_INVOICE"
+    NO_PUNCHES_LEFT = "NO_PUNCHES_LEFT"
+    CARD_EXPIRED = "CARD_EXPIRED"
 
 
 #: The place of each reason in the order of checks (rulings 6).
@@ -81,6 +83,8 @@ class Granted(NamedTuple):
     closes_visit: bool = False
     all_reasons: tuple[Reason, ...] = ()
     """What would have refused an entry, where the door opens regardless: exits, unlocked doors."""
+    punched: EntitlementId | None = None
+    """The punch card that pays for the visit that begins (A-17, A-19)."""
     reason: Literal[Reason.OK] = Reason.OK
 
 
@@ -96,16 +100,25 @@ class Denied(NamedTuple):
 
 
 Verdict = Granted | Denied
+_Best = tuple[EntitlementId | None, Iterable[Reason], EntitlementId | None]
+"""An entitlement, why it does not grant (nothing: it does), and the punch card that pays if one does."""
 Lookup = Holder | None | Literal["ambiguous"]
 
 
 def decide(
-    holder: Lookup, *, reader: ReaderPolicy, site: SitePolicy, now: datetime, presence: Presence = NOBODY
+    holder: Lookup,
+    *,
+    reader: ReaderPolicy,
+    site: SitePolicy,
+    now: datetime,
+    presence: Presence = NOBODY,
+    manual: bool = False,
 ) -> Verdict:
     """Decide one passage (A-07, rulings 6).
 
     `holder` is what the access list says of the credential: a holder, `None` for a credential nobody owns, or
-    `AMBIGUOUS`. `now` is aware; dates and schedules are judged on the site's wall clock at that instant.
+    `AMBIGUOUS`. `now` is aware; dates and schedules are judged on the site's wall clock at that instant. An entry that
+    staff make by hand (`manual`) is never too soon (A-23, A-42).
     """
     local = now.astimezone(site.zone)
     day = local.date()
@@ -122,6 +135,7 @@ def decide(
 
     person: PersonId | None = None
     entitlement: EntitlementId | None = None
+    card: EntitlementId | None = None
     if isinstance(holder, Holder):
         person = holder.person
         if holder.status is not _ACTIVE:
@@ -130,12 +144,12 @@ def decide(
             failures.append(Reason.PERSON_BLOCKED)
         if not leaving and reader.age_limit:
             failures.extend(_age_failures(holder.birth_date, reader.age_limit, day))
-        if _too_soon(holder, reader, now, presence):
+        if not manual and _too_soon(holder, reader, now, presence):
             failures.append(Reason.TOO_SOON)
         if site.occupancy_limit and not leaving and not inside and presence.inside >= site.occupancy_limit:
             failures.append(Reason.FULL)
-        entitlement, entitlement_failures = _best_entitlement(
-            holder.entitlements, reader, day, second_of_day(local), site.charge_grace_days
+        entitlement, entitlement_failures, card = _best_entitlement(
+            holder, reader, day, second_of_day(local), site.charge_grace_days, inside=inside
         )
         failures.extend(entitlement_failures)
     else:
@@ -148,7 +162,8 @@ def decide(
     new_visit = passage is _IN and sound and reader.counts_visits and not inside
     closes_visit = leaving and inside and Reason.TOO_SOON not in failures
     reasons = () if sound else _in_order(failures)
-    return Granted(passage, person, entitlement if sound else None, new_visit, closes_visit, reasons)
+    punched = card if new_visit else None
+    return Granted(passage, person, entitlement if sound else None, new_visit, closes_visit, reasons, punched)
 
 
 def grants_entry(entitlement: Entitlement, reader: ReaderPolicy, site: SitePolicy, now: datetime) -> bool:
@@ -198,34 +213,59 @@ def _age_failures(birth_date: date | None, limit: int, day: date) -> Iterable[Re
 
 
 def _best_entitlement(
-    entitlements: tuple[Entitlement, ...], reader: ReaderPolicy, day: date, second: int, grace: int
-) -> tuple[EntitlementId | None, Iterable[Reason]]:
-    """The first entitlement that grants; else the one that failed latest in the order of checks (rulings 6)."""
-    if not entitlements:
-        return None, (Reason.NO_ENTITLEMENT,)
+    holder: Holder, reader: ReaderPolicy, day: date, second: int, grace: int, *, inside: bool
+) -> _Best:
+    """The first subscription that grants; where none does, the first punch card (A-17).
+
+    If none of them grants, the subscription that failed latest in the order of checks speaks for all, and a card only
+    where there is no subscription (rulings 6).
+    """
     best: EntitlementId | None = None
     best_failures: list[Reason] = []
     others: list[Reason] = []
-    for entitlement in entitlements:
+    for entitlement in holder.entitlements:
         failures = _entitlement_failures(entitlement, reader, day, second, grace)
         if not failures:
-            return entitlement.entitlement, ()
+            return entitlement.entitlement, (), None
         others.extend(failures)
         if best is None or CHECK_ORDER[failures[0]] > CHECK_ORDER[best_failures[0]]:
             best, best_failures = entitlement.entitlement, failures
+    if holder.punch_cards:
+        card, failures = _best_card(holder.punch_cards, reader, day, second, inside=inside)
+        if not failures:
+            return card, (), card
+        if best is None:
+            return card, failures, None
+        others.extend(failures)
+    if best is None:
+        return None, (Reason.NO_ENTITLEMENT,), None
+    return best, [*best_failures, *others], None
+
+
+def _best_card(
+    cards: tuple[PunchCard, ...], reader: ReaderPolicy, day: date, second: int, *, inside: bool
+) -> tuple[EntitlementId | None, list[Reason]]:
+    """The first card that grants, or the one that failed latest. A visit is paid for once: inside, no punch is needed.
+
+    See A-16, and A-19 for who comes in again.
+    """
+    best: EntitlementId | None = None
+    best_failures: list[Reason] = []
+    others: list[Reason] = []
+    for card in cards:
+        failures = _card_failures(card, reader, day, second, needs_punch=not inside)
+        if not failures:
+            return card.entitlement, []
+        others.extend(failures)
+        if best is None or CHECK_ORDER[failures[0]] > CHECK_ORDER[best_failures[0]]:
+            best, best_failures = card.entitlement, failures
     return best, [*best_failures, *others]
 
 
 def _entitlement_failures(
     entitlement: Entitlement, reader: ReaderPolicy, day: date, second: int, grace: int
 ) -> list[Reason]:
-    failures: list[Reason] = []
-    if entitlement.right not in reader.rights:
-        failures.append(Reason.NO_RIGHT_AT_READER)
-    else:
-        schedule = reader.rights[entitlement.right]
-        if schedule is not None and not schedule.allows(day, second):
-            failures.append(Reason.OUTSIDE_SCHEDULE)
+    failures = _right_failures(entitlement.right, reader, day, second)
     if day < entitlement.start:
         failures.append(Reason.NOT_STARTED)
     for first, last in entitlement.freezes:
@@ -238,6 +278,22 @@ def _entitlement_failures(
     if entitlement.overdue_from is not None and day >= entitlement.overdue_from:
         failures.append(Reason.OVERDUE_INVOICE)
     return failures
+
+
+def _card_failures(card: PunchCard, reader: ReaderPolicy, day: date, second: int, *, needs_punch: bool) -> list[Reason]:
+    failures = _right_failures(card.right, reader, day, second)
+    if needs_punch and card.left < 1:
+        failures.append(Reason.NO_PUNCHES_LEFT)
+    if day > card.valid_through:
+        failures.append(Reason.CARD_EXPIRED)
+    return failures
+
+
+def _right_failures(right: RightId, reader: ReaderPolicy, day: date, second: int) -> list[Reason]:
+    if right not in reader.rights:
+        return [Reason.NO_RIGHT_AT_READER]
+    schedule = reader.rights[right]
+    return [] if schedule is None or schedule.allows(day, second) else [Reason.OUTSIDE_SCHEDULE]
 
 
 def _in_order(failures: list[Reason]) -> tuple[Reason, ...]:

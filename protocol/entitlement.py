@@ -3,11 +3,13 @@
 Nothing personal travels to an edge but ids, credentials and dates (rulings 9).
 """
 
+from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
-from protocol.identity import EntitlementId, PersonId, RightId
+from protocol.identity import EntitlementId, Epoch, PersonId, RightId
 
 
 class CredentialStatus(StrEnum):
@@ -18,15 +20,18 @@ class CredentialStatus(StrEnum):
     RETURNED = "returned"
 
 
+NOTHING_COUNTED: Final[Mapping[Epoch, int]] = MappingProxyType({})
+
+
 class Freeze(NamedTuple):
-    """Days on which a subscription does not grant entry, both inclusive; `last` is `None` while open-ended (A-10, C-16)."""
+    """Days on which a subscription opens nothing, both inclusive; `last` is `None` while open-ended (A-10, C-16)."""
 
     first: date
     last: date | None
 
 
 class Entitlement(NamedTuple):
-    """A subscription as an edge needs it (A-08). Dates are inclusive; annulled subscriptions are never compiled (C-13)."""
+    """A subscription as an edge needs it (A-08). Dates are inclusive; annulled ones are never compiled (C-13)."""
 
     entitlement: EntitlementId
     right: RightId
@@ -35,6 +40,19 @@ class Entitlement(NamedTuple):
     freezes: tuple[Freeze, ...] = ()
     overdue_from: date | None = None
     """First day on which an overdue invoice blocks this subscription (A-12)."""
+
+
+class PunchCard(NamedTuple):
+    """A punch card of the holder's own, as an edge needs it (A-16)."""
+
+    entitlement: EntitlementId
+    right: RightId
+    valid_through: date
+    """Last day, inclusive."""
+    left: int
+    """Punches left; below zero after two doors punched one card offline (A-53)."""
+    counted: Mapping[Epoch, int] = NOTHING_COUNTED
+    """Up to which sequence of each journal `left` includes the punches taken there; journals without any are absent."""
 
 
 class Holder(NamedTuple):
@@ -50,6 +68,8 @@ class Holder(NamedTuple):
     overrides_anti_passback: bool = False
     birth_date: date | None = None
     """Only where a reader of the site has an age limit (rulings 9)."""
+    punch_cards: tuple[PunchCard, ...] = ()
+    """In the order they are tried, after the subscriptions (A-17): the one sold first comes first."""
 
 
 AMBIGUOUS = "ambiguous"

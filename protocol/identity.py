@@ -1,7 +1,7 @@
 """Names of things, and the identity of a journal entry.
 
-An entry is identified by `(edge, epoch, sequence)`: the epoch is a random number made together with the journal file, so a
-restored or cloned card can never use a sequence number twice under the same identity (security.md §6, rulings 15).
+An entry is identified by `(edge, epoch, sequence)`: the epoch is a random number made together with the journal file,
+so a restored or cloned card can never use a sequence number twice under the same identity (security.md §6, rulings 15).
 """
 
 import re

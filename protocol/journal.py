@@ -1,14 +1,23 @@
 """The entries of an edge's journal and the batches that carry them to central.
 
-An entry is a JSON text (`body`) and a hash that chains it to its predecessor. Central stores the text as it came, so a body
-nobody can read yet is kept, not lost: acknowledged means stored, not understood (security.md §6).
+An entry is a JSON text (`body`) and a hash that chains it to its predecessor. Central stores the text as it came, so a
+body nobody can read yet is kept, not lost: acknowledged means stored, not understood (security.md §6).
 """
 
 import hashlib
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from protocol import VERSION
 from protocol.clock import Trust
@@ -26,10 +35,32 @@ MAX_BODY: Final = 8_000
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 
 
+def _version_is_required(schema: dict[str, Any]) -> None:
+    schema["required"] = ["v", *(name for name in schema.get("required", ()) if name != "v")]
+    del schema["properties"]["v"]["default"]
+
+
 class Strict(BaseModel):
     """Base of everything on the wire: unknown fields are refused, values are never bent into shape."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Message(Strict):
+    """Base of what travels by itself: it names the version of the agreement, and a text without one is refused."""
+
+    model_config = ConfigDict(json_schema_extra=_version_is_required)
+
+    v: Literal[1] = VERSION
+
+    @model_validator(mode="after")
+    def _names_its_version(self, info: ValidationInfo) -> Self:
+        """Ask it of a text only: code of this version need not name it."""
+        if info.mode == "json" and "v" not in self.model_fields_set:
+            raise ValidationError.from_exception_data(
+                type(self).__name__, [{"type": "missing", "loc": ("v",), "input": {}}], input_type="json"
+            )
+        return self
 
 
 class Stamp(Strict):
@@ -63,6 +94,8 @@ class Passage(Strict):
     reason: Reason
     all_reasons: tuple[Reason, ...] = ()
     entitlement: str | None = None
+    punched: str | None = Field(default=None, exclude_if=lambda card: card is None)
+    """The punch card that lost a punch (A-17); absent where none did."""
     new_visit: bool = False
     """Advisory: central's recomputation decides (A-51)."""
     visit: str | None = None
@@ -125,10 +158,9 @@ class Entry(Strict):
     body: str
 
 
-class Batch(Strict):
+class Batch(Message):
     """Consecutive entries of one journal, ≤ `MAX_ENTRIES` and ≤ `MAX_BYTES`."""
 
-    v: Literal[1] = VERSION
     edge: Id
     epoch: str = Field(pattern=EPOCH_PATTERN)
     first: int = Field(ge=1)

@@ -8,33 +8,30 @@ from protocol import VERSION
 from protocol.access import Kind
 from protocol.clock import Trust
 from protocol.identity import EPOCH_PATTERN
-from protocol.journal import Id, Strict
+from protocol.journal import Id, Message, Strict
 from protocol.policy import DoorMode
 
 
-class Ack(Strict):
+class Ack(Message):
     """Central has stored everything up to and including `through`; only this lets an edge forget (retained)."""
 
-    v: Literal[1] = VERSION
     epoch: str = Field(pattern=EPOCH_PATTERN)
     through: int = Field(ge=0)
     head_hash: str
     """Chain hash at `through`; the epoch itself at 0."""
 
 
-class Rewind(Strict):
+class Rewind(Message):
     """Central has forgotten what it had acknowledged: send again from here. Never retained."""
 
-    v: Literal[1] = VERSION
     id: str
     epoch: str = Field(pattern=EPOCH_PATTERN)
     resume: int = Field(ge=1, alias="from", serialization_alias="from")
 
 
-class Birth(Strict):
+class Birth(Message):
     """An edge is connected (retained)."""
 
-    v: Literal[1] = VERSION
     online: Literal[True] = True
     site: Id
     version: str
@@ -50,10 +47,9 @@ class Birth(Strict):
     at: AwareDatetime
 
 
-class Death(Strict):
+class Death(Message):
     """Left with the broker as last will: the edge is gone (retained)."""
 
-    v: Literal[1] = VERSION
     online: Literal[False] = False
     boot: str
 
@@ -71,10 +67,9 @@ class ReaderHealth(Strict):
     reconnects: int
 
 
-class Health(Strict):
+class Health(Message):
     """What an edge reports of itself, periodically."""
 
-    v: Literal[1] = VERSION
     at: AwareDatetime
     waiting: int
     """Entries not yet acknowledged."""
@@ -107,28 +102,25 @@ class Reload(Strict):
     name: Literal["reload"] = "reload"
 
 
-class Command(Strict):
+class Command(Message):
     """An order from central; one that has expired is never carried out."""
 
-    v: Literal[1] = VERSION
     id: str
     expires_at: AwareDatetime
     order: Annotated[Open | SetMode | Reload, Field(discriminator="name")]
 
 
-class Reply(Strict):
+class Reply(Message):
     """How a command ended."""
 
-    v: Literal[1] = VERSION
     id: str
     outcome: Literal["done", "expired", "refused"]
     detail: str = ""
 
 
-class Revision(Strict):
+class Revision(Message):
     """The newest revision of a site's access list (retained): an edge that is behind fetches."""
 
-    v: Literal[1] = VERSION
     revision: int = Field(ge=0)
 
 
@@ -140,28 +132,25 @@ class Change(Strict):
     body: str | None
 
 
-class Delta(Strict):
+class Delta(Message):
     """What changed between two revisions; applied whole, in one transaction, or not at all."""
 
-    v: Literal[1] = VERSION
     site: Id
     since: int = Field(ge=0, alias="from", serialization_alias="from")
     to: int = Field(ge=1)
     changes: tuple[Change, ...]
 
 
-class Signed(Strict):
+class Signed(Message):
     """A text and central's Ed25519 signature over `signing_input` of it, base64."""
 
-    v: Literal[1] = VERSION
     body: str
     signature: str
 
 
-class Notice(Strict):
+class Notice(Message):
     """A short word about a passage for the live view and the other lanes of the site (QoS 0, never the record)."""
 
-    v: Literal[1] = VERSION
     edge: Id
     sequence: int
     at: AwareDatetime

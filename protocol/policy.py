@@ -1,6 +1,7 @@
 """What staff have decided about a site: its readers, rights and schedules, as the decision reads them.
 
-Times of day are seconds since local midnight on the wall clock of the site; interval ends are exclusive (A-14, rulings 5).
+Times of day are seconds since local midnight on the wall clock of the site; interval ends are exclusive (A-14,
+rulings 5).
 """
 
 from collections.abc import Mapping

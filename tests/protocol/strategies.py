@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from protocol.decision import Lookup, Presence
-from protocol.entitlement import CredentialStatus, Entitlement, Freeze, Holder
-from protocol.identity import BarrierId, EntitlementId, EventId, LaneId, PersonId, ReaderId, RightId, SiteId
+from protocol.entitlement import CredentialStatus, Entitlement, Freeze, Holder, PunchCard
+from protocol.identity import BarrierId, EntitlementId, Epoch, EventId, LaneId, PersonId, ReaderId, RightId, SiteId
 from protocol.policy import DAY_SECONDS, DoorMode, ExitPolicy, Interval, ReaderKind, ReaderPolicy, Schedule, SitePolicy
 from protocol.visit import OpenVisit
 
@@ -43,6 +43,14 @@ entitlements: Final = st.builds(
     st.lists(freezes, max_size=3).map(tuple),
     st.none() | days,
 )
+punch_cards: Final = st.builds(
+    PunchCard,
+    ids.map(EntitlementId),
+    rights,
+    days,
+    st.integers(-2, 10),
+    st.dictionaries(st.integers(0, 2**64 - 1).map(lambda number: Epoch(f"{number:016x}")), st.integers(1), max_size=2),
+)
 holders: Final = st.builds(
     Holder,
     ids.map(PersonId),
@@ -52,6 +60,7 @@ holders: Final = st.builds(
     st.none() | days,
     st.booleans(),
     st.none() | days,
+    st.lists(punch_cards, max_size=2).map(tuple),
 )
 _nobody: list[Lookup] = [None, "ambiguous"]
 lookups: Final = st.sampled_from(_nobody) | holders

@@ -101,8 +101,34 @@ def test_freezing_everything_opens_no_entrance(
 ) -> None:
     entrance = reader._replace(kind=ReaderKind.IN, mode=DoorMode.ACTIVE)
     ice = (Freeze(now.astimezone(site.zone).date(), None),)
-    frozen = holder._replace(entitlements=tuple(one._replace(freezes=ice) for one in holder.entitlements))
+    frozen = holder._replace(
+        entitlements=tuple(one._replace(freezes=ice) for one in holder.entitlements), punch_cards=()
+    )
     assert isinstance(decide(frozen, reader=entrance, site=site, now=now, presence=presence), Denied)
+
+
+@anything
+def test_a_punch_is_taken_only_for_a_visit_that_begins_on_a_card_that_has_one(
+    holder: Lookup, reader: ReaderPolicy, site: SitePolicy, now: datetime, presence: Presence
+) -> None:
+    verdict = decide(holder, reader=reader, site=site, now=now, presence=presence)
+    if isinstance(verdict, Granted) and verdict.punched is not None:
+        assert isinstance(holder, Holder)
+        assert verdict.new_visit
+        assert verdict.punched == verdict.entitlement
+        assert max(card.left for card in holder.punch_cards if card.entitlement == verdict.punched) >= 1
+
+
+@given(holder=holders, reader=readers, site=sites, now=instants, presence=presences)
+def test_a_punch_card_never_shuts_a_door_and_is_not_punched_where_the_door_opens_without_it(
+    holder: Holder, reader: ReaderPolicy, site: SitePolicy, now: datetime, presence: Presence
+) -> None:
+    without = decide(holder._replace(punch_cards=()), reader=reader, site=site, now=now, presence=presence)
+    verdict = decide(holder, reader=reader, site=site, now=now, presence=presence)
+    if isinstance(without, Granted) and not without.all_reasons:
+        assert verdict == without
+    elif isinstance(without, Granted):
+        assert isinstance(verdict, Granted)
 
 
 @given(st.lists(st.tuples(entitlements, st.integers(1, 99)), max_size=6))

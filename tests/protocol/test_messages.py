@@ -26,7 +26,7 @@ from tests.vectors.message_rows import Invalid, Valid, adapter, invalid, valid
 IDENTITY = Path(__file__).parents[1] / "vectors" / "identity"
 CHAIN = json.loads((IDENTITY / "chain.json").read_text("utf-8"))
 TOPICS = json.loads((IDENTITY / "topics.json").read_text("utf-8"))
-PARTS = {"Strict", "Stamp", "Entry", "ReaderHealth", "Open", "SetMode", "Reload", "Change", "BaseModel"}
+PARTS = {"Strict", "Message", "Stamp", "Entry", "ReaderHealth", "Open", "SetMode", "Reload", "Change", "BaseModel"}
 """Models that only travel inside another one."""
 
 
@@ -65,6 +65,14 @@ def test_every_message_refuses_a_field_it_does_not_know(row: Valid) -> None:
 def test_every_message_refuses_another_version(row: Valid) -> None:
     with pytest.raises(ValidationError, match="literal_error"):
         adapter(row.model).validate_json(json.dumps({**json.loads(row.text), "v": 2}))
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in valid() if "v" in row.model.model_fields])
+def test_every_message_refuses_to_be_without_a_version(row: Valid) -> None:
+    text = {name: value for name, value in json.loads(row.text).items() if name != "v"}
+    with pytest.raises(ValidationError) as refusal:
+        adapter(row.model).validate_json(json.dumps(text))
+    assert [(problem["loc"], problem["type"]) for problem in refusal.value.errors()] == [(("v",), "missing")]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "42", '"ack"'])

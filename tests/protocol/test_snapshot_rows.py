@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from datetime import date
 
 import pytest
 from hypothesis import given, strategies as st
@@ -22,8 +23,8 @@ from protocol.access import (
     site_row,
     statement,
 )
-from protocol.entitlement import CredentialStatus, Holder
-from protocol.identity import PersonId, ReaderId, RightId, SiteId
+from protocol.entitlement import CredentialStatus, Holder, PunchCard
+from protocol.identity import EntitlementId, Epoch, PersonId, ReaderId, RightId, SiteId
 from protocol.policy import ReaderPolicy, Schedule, SitePolicy
 from tests.protocol.strategies import holders, ids, readers, schedules, sites
 from tests.vectors.decision_rows import vector
@@ -170,6 +171,40 @@ def test_body_of_a_holder_is_the_compact_text_the_edges_know() -> None:
     assert credential_row(CARD, PersonId("M1001"), CredentialStatus.ACTIVE) == Row(
         Kind.CREDENTIAL, CARD, '["M1001","active"]'
     )
+
+
+def test_punch_cards_of_a_holder_stand_behind_the_subscriptions() -> None:
+    card = PunchCard(EntitlementId("PC-1"), RightId("ER-GYM"), date(2026, 6, 30), 9, {Epoch("00c0ffee00c0ffee"): 17})
+    holder = Holder(PersonId("M1001"), CredentialStatus.ACTIVE, (), punch_cards=(card,))
+    assert holder_row(holder) == Row(
+        Kind.HOLDER,
+        "M1001",
+        '[false,null,false,null,[],[["PC-1","ER-GYM","2026-06-30",9,{"00c0ffee00c0ffee":17}]]]',
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "name", "word"),
+    [
+        pytest.param(Row(Kind.READER, "RD-X", '{"lane":"L-X","kind":"UP"}'), "reader row 'RD-X'", "UP", id="kind"),
+        pytest.param(Row(Kind.READER, "RD-X", "{"), "reader row 'RD-X'", "JSON", id="no JSON"),
+        pytest.param(Row(Kind.READER, "RD-X", "[]"), "reader row 'RD-X'", "TypeError", id="no object"),
+        pytest.param(
+            Row(Kind.RIGHT, "ER-X", '{"readers":[],"schedule":"s-9"}'), "right row 'ER-X'", "s-9", id="schedule"
+        ),
+        pytest.param(
+            Row(Kind.SCHEDULE, "s-9", '{"weekly":[[5]],"exceptions":{}}'), "schedule row 's-9'", "", id="interval"
+        ),
+        pytest.param(
+            Row(Kind.SCHEDULE, "s-9", '{"weekly":[],"exceptions":{"soon":[]}}'), "schedule row 's-9'", "soon", id="day"
+        ),
+    ],
+)
+def test_row_nobody_can_read_is_named_with_what_to_do_next(row: Row, name: str, word: str) -> None:
+    with pytest.raises(ValueError, match=name) as refusal:
+        policies([site_row(FIXTURE.site), row])
+    assert word in str(refusal.value).replace("Expecting property name", "JSON")
+    assert "update the edge" in str(refusal.value)
 
 
 def cards(status: CredentialStatus) -> list[Row]:

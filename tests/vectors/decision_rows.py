@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from protocol.decision import Denied, Granted, Lookup, PassageKind, Presence, Reason, Verdict, decide
-from protocol.entitlement import CredentialStatus, Entitlement, Freeze, Holder, entitlement_order
+from protocol.entitlement import CredentialStatus, Entitlement, Freeze, Holder, PunchCard, entitlement_order
 from protocol.identity import BarrierId, EntitlementId, EventId, LaneId, PersonId, ReaderId, RightId, SiteId
 from protocol.policy import DoorMode, ExitPolicy, Interval, ReaderKind, ReaderPolicy, Schedule, SitePolicy
 from protocol.visit import OpenVisit
@@ -30,13 +30,15 @@ GIVEN: Final = frozenset(
         "holder",
         "subscription",
         "subscriptions",
+        "punch_cards",
+        "manual",
         "open_visit_day",
         "last_entries",
         "inside",
     )
 )
 THEN: Final = frozenset(
-    ("granted", "reason", "all_reasons", "passage", "new_visit", "closes_visit", "entitlement", "person")
+    ("granted", "reason", "all_reasons", "passage", "new_visit", "closes_visit", "entitlement", "person", "punched")
 )
 
 READERS: Final = {
@@ -74,6 +76,7 @@ class Vector(NamedTuple):
     open_visit: OpenVisit | None
     last_entries: Mapping[str, datetime]
     inside: int
+    manual: bool
     then: Verdict
 
     def presence(self, reader: ReaderPolicy) -> Presence:
@@ -96,7 +99,8 @@ class VisitDay(NamedTuple):
 
 def judge(vector: Vector, holder: Lookup, site: SitePolicy, reader: ReaderPolicy) -> Verdict:
     """Ask the rules about this vector, with holder and policies that may have come another way."""
-    return decide(holder, reader=reader, site=site, now=vector.now, presence=vector.presence(reader))
+    presence = vector.presence(reader)
+    return decide(holder, reader=reader, site=site, now=vector.now, presence=presence, manual=vector.manual)
 
 
 def documents(folder: str) -> list[dict[str, Any]]:
@@ -147,6 +151,7 @@ def vector(row: dict[str, Any]) -> Vector:
         OpenVisit(EventId("V-1"), date.fromisoformat(visit_day)) if visit_day else None,
         {barrier: datetime.fromisoformat(at) for barrier, at in given.get("last_entries", {}).items()},
         given.get("inside", 0),
+        given.get("manual", False),
         _verdict(then),
     )
 
@@ -170,9 +175,10 @@ def _verdict(then: dict[str, Any]) -> Verdict:
             closes_visit=then.get("closes_visit", False),
             all_reasons=tuple(Reason(reason) for reason in then.get("all_reasons", ())),
             reason=then.get("reason", Reason.OK),
+            punched=then.get("punched"),
         )
-    if then.get("new_visit") or then.get("closes_visit"):
-        raise ValueError("a refusal neither begins nor ends a visit (A-40)")
+    if then.get("new_visit") or then.get("closes_visit") or then.get("punched"):
+        raise ValueError("a refusal neither begins nor ends a visit (A-40), and nobody pays for it")
     reasons = then.get("all_reasons", [then["reason"]])
     return Denied(Reason(then["reason"]), passage, person, entitlement, tuple(Reason(reason) for reason in reasons))
 
@@ -238,6 +244,7 @@ def _holder(given: dict[str, Any]) -> Lookup:
         _day(holder.get("blocked_until")),
         holder.get("overrides_anti_passback", False),
         _day(holder.get("birth_date")),
+        tuple(_punch_card(row) for row in given.get("punch_cards", ())),
     )
 
 
@@ -249,6 +256,15 @@ def _subscription(row: dict[str, Any]) -> Entitlement:
         _day(row.get("charged_through", "2026-03-31")),
         tuple(Freeze(date.fromisoformat(first), _day(last)) for first, last in row.get("freezes", ())),
         _day(row.get("overdue_from")),
+    )
+
+
+def _punch_card(row: dict[str, Any]) -> PunchCard:
+    return PunchCard(
+        EntitlementId(row["id"]),
+        RightId(row.get("right", "ER-GYM")),
+        date.fromisoformat(row.get("valid_through", "2026-06-30")),
+        row["left"],
     )
 
 
