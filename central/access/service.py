@@ -19,7 +19,6 @@ from protocol.identity import BarrierId, EntitlementId, LaneId, PersonId, Reader
 from protocol.messages import Change as WireChange, Delta
 from protocol.policy import DoorMode, ExitPolicy, Interval, ReaderKind, ReaderPolicy, Schedule, SitePolicy
 
-
 _ONE_DAY: Final = timedelta(days=1)
 """Somewhere on earth it is still yesterday."""
 
@@ -162,7 +161,7 @@ def _difference(present: list[Row], wanted: list[Row]) -> list[Row]:
 def _entitlements(connection: sa.Connection, person: str, day: date) -> tuple[Entitlement, ...]:
     """Return what the person holds, without what ran out before `day` as long as anything else is held.
 
-    Years of ended subscriptions would make the list long, and the reason they refuse for would hide the one that matters
+    Years of ended subscriptions would make the list long, and what they refuse for would hide the reason that matters
     (rulings 6 reports the failure that comes latest).
     """
     freezes: dict[int, list[Freeze]] = {}

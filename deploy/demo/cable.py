@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from typing import Final
+from typing import Final, NoReturn
 
 _CHUNK: Final = 65_536
 
@@ -34,10 +34,13 @@ class Cable:
         self._plugged = True
 
     async def close(self) -> None:
-        """Give the port up."""
+        """Give the port up, and wait until nothing is carried any more."""
         self.pull()
         if self._server is not None:
             self._server.close()
+        while self._links:
+            await asyncio.wait(self._links)
+            await asyncio.sleep(0)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -47,25 +50,26 @@ class Cable:
         self._links.add(task)
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        except OSError:
-            writer.transport.abort()
-            return
+            try:
+                async with asyncio.TaskGroup() as both:
+                    for near, far in ((reader, far_writer), (far_reader, writer)):
+                        both.create_task(_pump(near, far))
+            finally:
+                far_writer.transport.abort()
+        except (OSError, asyncio.CancelledError, _Ended, BaseExceptionGroup):
+            pass  # either end has gone, or the cable was pulled: the connection is over
         finally:
+            writer.transport.abort()
             self._links.discard(task)
-        both = [asyncio.ensure_future(_pump(reader, far_writer)), asyncio.ensure_future(_pump(far_reader, writer))]
-        self._links.update(both)
-        try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for each in both:
-                each.cancel()
-                self._links.discard(each)
-            writer.transport.abort()
-            far_writer.transport.abort()
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+class _Ended(Exception):  # noqa: N818 - one direction has ended, so the other one ends too
+    pass
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> NoReturn:
     with contextlib.suppress(ConnectionError):
         while chunk := await reader.read(_CHUNK):
             writer.write(chunk)
             await writer.drain()
+    raise _Ended
