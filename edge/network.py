@@ -58,7 +58,7 @@ class Network:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.uplink.run(), name="uplink")
             group.create_task(self.sync.run(), name="access list")
-            group.create_task(self._obey(Commands(passages, self.sync.reload)), name="commands")
+            group.create_task(self._obey(Commands(passages, self.sync.reload, self._clock)), name="commands")
             group.create_task(self._report(readers), name="health")
 
     async def _obey(self, commands: Commands) -> None:

@@ -122,7 +122,7 @@ class Passages:
         reading = self._clock.read()
         site, policy = self._site_policy(), self._reader_policy(reader, lane)
         credential = read.credential.canonical
-        holder = self._access.lookup(credential)
+        holder = self._journal.presence.with_punches(self._access.lookup(credential), self._journal.epoch)
         presence = self._journal.presence.around(holder, credential, policy, site, reading.wall)
         return Moment(
             read,
@@ -139,8 +139,8 @@ class Passages:
         )
 
     def _record(self, moment: Moment, verdict: Verdict, entry: Passage) -> Appended:
-        event = Identity(self._journal.edge, self._journal.epoch, self._journal.last + 1).event_id
-        change = record.changes(moment, verdict, event)
+        own = Identity(self._journal.edge, self._journal.epoch, self._journal.last + 1)
+        change = record.changes(moment, verdict, own)
         appended = self._append(entry, change)
         if isinstance(verdict, Granted):
             _remember(self._granted, appended.sequence, (moment, change))
@@ -165,7 +165,8 @@ class Passages:
             key = (moment.reader.reader, moment.credential)
             self._seen.pop(key, None)
             self._open_grants.pop(key, None)
-            change = record.taken_back(moment, change, self._journal.presence) if change else None
+            book, own = self._journal.presence, self._journal.last + 1
+            change = record.taken_back(moment, change, book, own, self._clock.read().wall) if change else None
         entry = Outcome(stamp=self._stamp(), lane=moment.lane, of=number, passed=passed)
         self._append(entry, None if passed else change)
 

@@ -1,12 +1,13 @@
 """What a decision writes down: the entry of a passage, and what it changes about who is where. Pure functions."""
 
+from datetime import datetime
 from typing import NamedTuple
 
 from edge.frames import Read
-from edge.store.presence import EntryChange, PresenceBook, PresenceChange, VisitChange
+from edge.store.presence import EntryChange, PresenceBook, PresenceChange, Punch, PunchChange, VisitChange
 from protocol.clock import Reading
 from protocol.decision import Denied, Granted, Lookup, PassageKind, Presence, Verdict
-from protocol.identity import EventId, LaneId
+from protocol.identity import Identity, LaneId
 from protocol.journal import Passage, Stamp
 from protocol.messages import Notice
 from protocol.policy import ReaderPolicy, SitePolicy
@@ -63,6 +64,7 @@ def passage(moment: Moment, verdict: Verdict) -> Passage:
         reason=verdict.reason,
         all_reasons=verdict.all_reasons,
         entitlement=verdict.entitlement,
+        punched=verdict.punched if isinstance(verdict, Granted) else None,
         new_visit=isinstance(verdict, Granted) and verdict.new_visit,
         visit=inside.visit if granted and inside else None,
         revision=moment.revision,
@@ -71,28 +73,32 @@ def passage(moment: Moment, verdict: Verdict) -> Passage:
     )
 
 
-def changes(moment: Moment, verdict: Verdict, event: EventId) -> PresenceChange | None:
-    """What the passage changes for the decisions after it; `event` is its own id."""
+def changes(moment: Moment, verdict: Verdict, own: Identity) -> PresenceChange | None:
+    """What the passage changes for the decisions after it; `own` is its identity."""
     match verdict:
         case Denied():
             return None
-        case Granted(passage=kind, person=person, new_visit=new_visit, closes_visit=closes_visit):
+        case Granted(passage=kind, person=person, new_visit=new_visit, closes_visit=closes_visit, punched=card):
             visits: tuple[VisitChange, ...] = ()
             if person is not None and new_visit:
                 day = visit_day(moment.reading.wall.astimezone(moment.site.zone), moment.site.rollover)
-                visits = (VisitChange(person, OpenVisit(event, day)),)
+                visits = (VisitChange(person, OpenVisit(own.event_id, day)),)
             elif person is not None and closes_visit:
                 visits = (VisitChange(person, None),)
             entries: tuple[EntryChange, ...] = ()
             if person is not None and kind is not PassageKind.OUT:
                 entries = (EntryChange(moment.credential, moment.reader.barrier_group, moment.reading.wall),)
-            return PresenceChange(visits, entries) if visits or entries else None
+            punches = (PunchChange(card, own.sequence, Punch(-1, moment.reading.wall)),) if card is not None else ()
+            return PresenceChange(visits, entries, punches) if visits or entries else None
 
 
-def taken_back(moment: Moment, change: PresenceChange, book: PresenceBook) -> PresenceChange:
+def taken_back(
+    moment: Moment, change: PresenceChange, book: PresenceBook, sequence: int, now: datetime
+) -> PresenceChange:
     """The inverse of `change`: nobody went through, so the member may tap again at once (rulings 11).
 
-    What another passage has changed since stays as it is in `book`.
+    What another passage has changed since stays as it is in `book`. `sequence` and `now` are those of the entry that
+    says so: a punch that central may have counted is not erased, it is given back.
     """
     return PresenceChange(
         tuple(
@@ -105,6 +111,7 @@ def taken_back(moment: Moment, change: PresenceChange, book: PresenceBook) -> Pr
             for credential, barrier, at in change.entries
             if book.last_entry(credential, barrier) == at
         ),
+        tuple(PunchChange(card, sequence, Punch(1, now)) for card, _, _ in change.punches),
     )
 
 

@@ -227,13 +227,13 @@ class Journal:
         return resume
 
     def prune(self, now: datetime) -> None:
-        """Let go of what central has had for seven days, and of yesterday's presence. The newest entry always stays."""
+        """Let go of what central has had for seven days, and of presence gone stale. The newest entry always stays."""
         if self._clock.read().trust is Trust.UNSET:
             return
         due = self._reader.execute(DUE_MARK, (_hour(now - KEPT),)).fetchone()[0]
         if due:
             self._writer.prune(due)
-        stale = self.presence.stale(now)
+        stale = self.presence.stale(now, self._acknowledged)
         if stale != PresenceChange():
             self.presence.apply(stale)
             self._writer.forget(stale)

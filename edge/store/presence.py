@@ -1,4 +1,4 @@
-"""Who is inside, and who came in last where: in memory for the decision, on disk so that a restart knows it.
+"""Who is inside, who came in last where, and who was punched: in memory for the decision, on disk for a restart.
 
 A change is written in the same transaction as the entry that causes it, and counts in memory from the moment the entry
 has its number: the next card at the other lane is judged by it, committed or not.
@@ -7,13 +7,13 @@ has its number: the next card at the other lane is judged by it, committed or no
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlite_utils import Database
 
 from protocol.decision import Lookup, Presence
-from protocol.entitlement import Holder
-from protocol.identity import EventId, PersonId
+from protocol.entitlement import Holder, PunchCard
+from protocol.identity import EntitlementId, Epoch, EventId, PersonId
 from protocol.policy import ReaderPolicy, SitePolicy
 from protocol.visit import OpenVisit, visit_day
 
@@ -22,14 +22,22 @@ CREATE TABLE open_visit (person TEXT PRIMARY KEY, visit TEXT NOT NULL, day TEXT 
 CREATE TABLE last_entry (
     credential TEXT NOT NULL, barrier TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (credential, barrier)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE punch (
+    card TEXT NOT NULL, sequence INTEGER NOT NULL, change INTEGER NOT NULL, at TEXT NOT NULL,
+    PRIMARY KEY (card, sequence)
+) STRICT, WITHOUT ROWID;
 """
 PUT_VISIT: Final = "INSERT OR REPLACE INTO open_visit (person, visit, day) VALUES (?, ?, ?)"
 DROP_VISIT: Final = "DELETE FROM open_visit WHERE person = ?"
 PUT_ENTRY: Final = "INSERT OR REPLACE INTO last_entry (credential, barrier, at) VALUES (?, ?, ?)"
 DROP_ENTRY: Final = "DELETE FROM last_entry WHERE credential = ? AND barrier = ?"
+PUT_PUNCH: Final = "INSERT OR REPLACE INTO punch (card, sequence, change, at) VALUES (?, ?, ?, ?)"
+DROP_PUNCH: Final = "DELETE FROM punch WHERE card = ? AND sequence = ?"
 
 _KEPT: Final = timedelta(days=2)
 """Longer than any visit day or minimum interval lasts."""
+_PUNCHES_KEPT: Final = timedelta(days=30)
+"""No access list decides for longer (rulings 5): whichever is in use by then includes what central had acknowledged."""
 
 
 class VisitChange(NamedTuple):
@@ -47,19 +55,37 @@ class EntryChange(NamedTuple):
     at: datetime | None
 
 
+class Punch(NamedTuple):
+    """What an entry of this journal did to a punch card."""
+
+    change: int
+    """−1: a punch was taken; +1: it was given back, nobody went through."""
+    at: datetime
+
+
+class PunchChange(NamedTuple):
+    """A punch by the entry with this sequence; `None` when it is to be forgotten."""
+
+    card: EntitlementId
+    sequence: int
+    punch: Punch | None
+
+
 class PresenceChange(NamedTuple):
-    """What one journal entry changes about who is where."""
+    """What one journal entry changes for the decisions after it."""
 
     visits: tuple[VisitChange, ...] = ()
     entries: tuple[EntryChange, ...] = ()
+    punches: tuple[PunchChange, ...] = ()
 
 
 class PresenceBook:
-    """Open visits per person and last granted entries per credential and barrier."""
+    """Open visits per person, last granted entries per credential and barrier, punches per card."""
 
     def __init__(self) -> None:
         self._visits: dict[PersonId, OpenVisit] = {}
         self._entries: dict[tuple[str, str], datetime] = {}
+        self._punches: dict[EntitlementId, dict[int, Punch]] = {}
         self._per_day: Counter[date] = Counter()
 
     def visit(self, person: PersonId) -> OpenVisit | None:
@@ -79,6 +105,21 @@ class PresenceBook:
             self._entries.get((credential, reader.barrier_group)),
             self.inside(visit_day(now.astimezone(site.zone), site.rollover)) if site.occupancy_limit else 0,
         )
+
+    def with_punches(self, holder: Lookup, epoch: Epoch) -> Lookup:
+        """The holder with punch cards as they are now: less what this journal has taken and the list does not know.
+
+        The list says of each card up to which sequence of each journal central has counted.
+        """
+        if not isinstance(holder, Holder) or not holder.punch_cards:
+            return holder
+        cards = tuple(card._replace(left=card.left + self._uncounted(card, epoch)) for card in holder.punch_cards)
+        return holder._replace(punch_cards=cards)
+
+    def _uncounted(self, card: PunchCard, epoch: Epoch) -> int:
+        through = card.counted.get(epoch, 0)
+        punches = self._punches.get(card.entitlement, {})
+        return sum(punch.change for sequence, punch in punches.items() if sequence > through)
 
     def inside(self, day: date) -> int:
         """How many people have a visit open on visit day `day`."""
@@ -100,13 +141,29 @@ class PresenceBook:
                 self._entries.pop((credential, barrier), None)
             else:
                 self._entries[credential, barrier] = at
+        for card, sequence, punch in change.punches:
+            of_card = self._punches.setdefault(card, {})
+            of_card.pop(sequence, None)
+            if punch is not None:
+                of_card[sequence] = punch
+            if not of_card:
+                del self._punches[card]
 
-    def stale(self, now: datetime) -> PresenceChange:
-        """The change that forgets what can no longer matter: visits and entries more than two days old."""
+    def stale(self, now: datetime, acknowledged: int) -> PresenceChange:
+        """The change that forgets what can no longer matter.
+
+        That is visits and entries more than two days old, and punches more than thirty days old that central has had.
+        """
         oldest = now - _KEPT
         return PresenceChange(
             tuple(VisitChange(p, None) for p, visit in self._visits.items() if visit.day < oldest.date()),
             tuple(EntryChange(*key, None) for key, at in self._entries.items() if at < oldest),
+            tuple(
+                PunchChange(card, sequence, None)
+                for card, punches in self._punches.items()
+                for sequence, punch in punches.items()
+                if sequence <= acknowledged and punch.at < now - _PUNCHES_KEPT
+            ),
         )
 
 
@@ -124,6 +181,11 @@ def store(database: Database, changes: Iterable[PresenceChange]) -> None:
                 execute(DROP_ENTRY, (credential, barrier))
             else:
                 execute(PUT_ENTRY, (credential, barrier, at.astimezone(UTC).isoformat()))
+        for card, sequence, punch in change.punches:
+            if punch is None:
+                execute(DROP_PUNCH, (card, sequence))
+            else:
+                execute(PUT_PUNCH, (card, sequence, punch.change, punch.at.astimezone(UTC).isoformat()))
 
 
 def load(database: Database) -> PresenceBook:
@@ -131,33 +193,40 @@ def load(database: Database) -> PresenceBook:
     book = PresenceBook()
     visits = database.conn.execute("SELECT person, visit, day FROM open_visit").fetchall()
     entries = database.conn.execute("SELECT credential, barrier, at FROM last_entry").fetchall()
+    punches = database.conn.execute("SELECT card, sequence, change, at FROM punch").fetchall()
     book.apply(
         PresenceChange(
             tuple(VisitChange(PersonId(p), OpenVisit(EventId(v), date.fromisoformat(d))) for p, v, d in visits),
             tuple(EntryChange(c, b, datetime.fromisoformat(at)) for c, b, at in entries),
+            tuple(PunchChange(EntitlementId(c), s, Punch(n, datetime.fromisoformat(at))) for c, s, n, at in punches),
         )
     )
     return book
 
 
-def to_json(change: PresenceChange | None) -> list[list[list[str | None]]] | None:
+def to_json(change: PresenceChange | None) -> list[list[list[Any]]] | None:
     """A change as plain lists, for the second file journal."""
     if change is None:
         return None
     return [
         [[p, v.visit, v.day.isoformat()] if v else [p, None, None] for p, v in change.visits],
         [[c, b, at.astimezone(UTC).isoformat() if at else None] for c, b, at in change.entries],
+        [[c, s, p.change, p.at.astimezone(UTC).isoformat()] if p else [c, s, 0, None] for c, s, p in change.punches],
     ]
 
 
-def from_json(lists: list[list[list[str]]] | None) -> PresenceChange | None:
+def from_json(lists: list[list[list[Any]]] | None) -> PresenceChange | None:
     """The inverse of `to_json`. Raises `ValueError` or `TypeError` when the lists are no change."""
     if lists is None:
         return None
-    visits, entries = lists
+    visits, entries, punches = lists
     return PresenceChange(
         tuple(
             VisitChange(PersonId(p), OpenVisit(EventId(v), date.fromisoformat(d)) if v else None) for p, v, d in visits
         ),
         tuple(EntryChange(c, b, datetime.fromisoformat(at) if at else None) for c, b, at in entries),
+        tuple(
+            PunchChange(EntitlementId(c), int(s), Punch(int(n), datetime.fromisoformat(at)) if at else None)
+            for c, s, n, at in punches
+        ),
     )

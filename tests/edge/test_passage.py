@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.clock import SystemClock
+from protocol.decision import Reason, decide
 from protocol.entitlement import Freeze
 from protocol.journal import OpenedFirst, Outcome, Passage, ReaderChange, RemoteOpen
 from protocol.policy import DoorMode, ExitPolicy, ReaderKind
@@ -77,6 +78,20 @@ async def test_a_further_entry_within_300_seconds_is_too_soon_counted_from_the_g
         assert await at.tap_at("09:05:00", "10000342") == "OK"
         assert await at.tap_at("09:30:00", "10000344") == "OK"
         assert await at.tap_at("09:30:01", "10000344") == "OK"
+
+
+@pytest.mark.req("A-23")
+async def test_an_entry_made_by_hand_at_09_01_is_accepted_where_the_reader_would_refuse_it(tmp_path: Path) -> None:
+    entrance = reader()._replace(min_interval=300)
+    async with door(tmp_path, holders=[ANNA], readers=[entrance]) as at:
+        assert await at.tap_at("09:00:00", "10000342") == "OK"
+        assert await at.tap_at("09:01:00", "10000342") == "TOO_SOON"
+        rules = at.access.policies
+        assert rules is not None
+        who, there, now = at.access.lookup(card("10000342")), rules.readers[entrance.reader], at.clock.wall
+        presence = at.journal.presence.around(who, card("10000342"), there, rules.site, now)
+        by_hand = decide(who, reader=there, site=rules.site, now=now, presence=presence, manual=True)
+    assert (by_hand.reason, by_hand.all_reasons) == (Reason.OK, ())
 
 
 async def test_readers_of_one_barrier_share_the_minimum_interval_across_a_restart(tmp_path: Path) -> None:
