@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 
 from central.passages.rules import Seen, day_of, is_late
+from protocol.decision import Reason
 from protocol.identity import EdgeId, Epoch, EventId, Identity
 from protocol.journal import BODY, Entry, OpenedFirst, Outcome, Passage, ReaderChange, RemoteOpen, chain
 from protocol.policy import ReaderKind
@@ -75,6 +76,7 @@ def seen(row: Row | sa.RowMapping) -> Seen:
         ReaderKind(row["direction"]),
         row["counts"],
         row["passed"],
+        Reason.TOO_SOON in row["all_reasons"],
     )
 
 

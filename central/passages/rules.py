@@ -35,6 +35,8 @@ class Seen(NamedTuple):
     """Whether it could open a visit: the reader gives new visits, and nothing but an open door spoke for the entry."""
     passed: bool | None = None
     """What the rotation sensor said; `None` without a sensor, or not yet."""
+    too_soon: bool = False
+    """Came within the minimum interval and passed an unlocked door: a double tap, which toggles nothing (A-38)."""
 
 
 class Visit(NamedTuple):
@@ -102,7 +104,7 @@ def visits_of(day: Iterable[Seen]) -> tuple[Visit, ...]:
                 current = Visit(seen.event, seen.at, None, (seen.event,))
             continue
         current = current._replace(passages=(*current.passages, seen.event))
-        if seen.kind in {ReaderKind.OUT, ReaderKind.IN_OUT}:
+        if seen.kind is ReaderKind.OUT or (seen.kind is ReaderKind.IN_OUT and not seen.too_soon):
             visits.append(current._replace(closed_at=seen.at))
             current = None
     return (*visits, current) if current else tuple(visits)

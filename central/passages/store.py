@@ -66,6 +66,7 @@ _GRANTED: Final = sa.select(
     passage.c.direction,
     passage.c.counts,
     passage.c.passed,
+    passage.c.all_reasons,
     passage.c.person,
     passage.c.visit_day,
     passage.c.new_visit,

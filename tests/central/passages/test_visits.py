@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from central.database import Database
 from central.schema import passage, person
-from protocol.decision import Reason
+from protocol.decision import PassageKind, Reason
 from tests.central.passages.builders import Central, Writer, denied, local, outcome, seed
 
 pytestmark = pytest.mark.timeout(60)
@@ -54,6 +54,23 @@ def test_a_two_way_reader_alternates(central: Central) -> None:
         edge.read(f"2026-03-10 {time}", "RD-IO")
     central.deliver(edge)
     assert central.visits() == [("09:00", "10:00"), ("17:00", None)]
+
+
+def test_a_double_tap_at_an_unlocked_two_way_door_ends_no_visit(central: Central) -> None:
+    edge = Writer()
+    edge.read("2026-03-10 09:00", "RD-IO")
+    edge.read(
+        "2026-03-10 09:01",
+        "RD-IO",
+        passage=PassageKind.OUT,
+        all_reasons=(Reason.TOO_SOON,),
+        new_visit=False,
+    )
+    central.deliver(edge)
+    assert central.visits() == [("09:00", None)]
+    edge.read("2026-03-10 10:00", "RD-IO", passage=PassageKind.OUT, new_visit=False)
+    central.deliver(edge)
+    assert central.visits() == [("09:00", "10:00")]
 
 
 @pytest.mark.req("A-39")
