@@ -155,7 +155,7 @@ class Mywellness:
             case _:
                 raise Refused("BAD_TRANSITION", f"{operation} is nothing staff can ask for")
         unit.changed(Aggregate.LINK, person)
-        return state
+        return store.link_state(unit.connection, person)
 
     def _next_state(self, unit: Unit, facts: Facts, was: Link, operation: LinkEvent) -> LinkState | None:
         day, settings = self.today(unit.now), self.settings

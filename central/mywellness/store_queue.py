@@ -61,18 +61,17 @@ _EARLIER = (
     )
     .correlate(_waiting)
 )
-_NEXT = (
+NEXT: Final = (
     sa.select(_waiting.c.id)
     .where(is_open("waiting"), _waiting.c.state != QueueState.SENDING)
     .where(_waiting.c.due_at <= sa.bindparam("now", type_=UTCDateTime), ~_EARLIER)
     .order_by(_waiting.c.due_at, _waiting.c.id)
     .limit(1)
-    .with_for_update(skip_locked=True)
-    .scalar_subquery()
 )
+"""The row to send next at `now`. What another transaction holds just now is passed over when it is taken."""
 _TAKE = (
     queue.update()
-    .where(queue.c.id == _NEXT)
+    .where(queue.c.id == NEXT.with_for_update(skip_locked=True).scalar_subquery())
     .values(
         state=QueueState.SENDING,
         sending_since=sa.bindparam("now", type_=UTCDateTime),
