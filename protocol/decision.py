@@ -144,7 +144,7 @@ def decide(
             failures.append(Reason.PERSON_BLOCKED)
         if not leaving and reader.age_limit:
             failures.extend(_age_failures(holder.birth_date, reader.age_limit, day))
-        if not manual and _too_soon(holder, reader, now, presence):
+        if presence.last_entry is not None and not manual and _too_soon(holder, reader, now, presence.last_entry):
             failures.append(Reason.TOO_SOON)
         if site.occupancy_limit and not leaving and not inside and presence.inside >= site.occupancy_limit:
             failures.append(Reason.FULL)
@@ -183,14 +183,13 @@ def _direction(kind: ReaderKind, *, inside: bool) -> PassageKind:
     return PassageKind.INNER if kind is ReaderKind.INNER else _OUT
 
 
-def _too_soon(holder: Holder, reader: ReaderPolicy, now: datetime, presence: Presence) -> bool:
+def _too_soon(holder: Holder, reader: ReaderPolicy, now: datetime, last_entry: datetime) -> bool:
     """The minimum interval counts from the last granted entry; it keeps a double tap from toggling (A-23, A-38)."""
     return (
         reader.min_interval > 0
-        and presence.last_entry is not None
         and reader.kind is not _EXIT
         and not holder.overrides_anti_passback
-        and (now - presence.last_entry).total_seconds() < reader.min_interval
+        and (now - last_entry).total_seconds() < reader.min_interval
     )
 
 
@@ -265,17 +264,17 @@ def _best_card(
 def _entitlement_failures(
     entitlement: Entitlement, reader: ReaderPolicy, day: date, second: int, grace: int
 ) -> list[Reason]:
-    failures = _right_failures(entitlement.right, reader, day, second)
-    if day < entitlement.start:
+    _id, right, start, charged, freezes, overdue_from = entitlement
+    failures = _right_failures(right, reader, day, second)
+    if day < start:
         failures.append(Reason.NOT_STARTED)
-    for first, last in entitlement.freezes:
+    for first, last in freezes:
         if first <= day and (last is None or day <= last):
             failures.append(Reason.FROZEN)
             break
-    charged = entitlement.charged_through
     if charged is None or day.toordinal() - charged.toordinal() > grace:
         failures.append(Reason.NOT_CHARGED)
-    if entitlement.overdue_from is not None and day >= entitlement.overdue_from:
+    if overdue_from is not None and day >= overdue_from:
         failures.append(Reason.OVERDUE_INVOICE)
     return failures
 

@@ -61,7 +61,8 @@ def run(effort: Effort, cache: Path) -> Iterator[Outcome]:
     on_processor = list(interleaved(effort.rounds, *(partial(side, time.thread_time) for side in sides), slices=slices))
     by_the_wall = list(interleaved(effort.rounds, *(partial(side, time.perf_counter) for side in sides), slices=slices))
     for place, size in enumerate(sizes):
-        name = f"whole decision, {size:,} people".replace(",", " ")
+        people = f"{size:,}".replace(",", " ")
+        name = f"whole decision, {people} people"
         pairs = [(one[2 * place], one[2 * place + 1]) for one in on_processor]
         yield ratios("P1", f"{name}: p50", pairs, 0.50, Target(2.0))
         yield ratios("P1", f"{name}: p99", pairs, 0.99, Target(3.0))

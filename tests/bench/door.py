@@ -26,6 +26,8 @@ SYNC_US: Final = 20_000
 STALL_US: Final = 1_000_000
 _LIMIT_S: Final = 20.0
 _SLICE: Final = 10
+_PAUSE_S: Final = 0.1
+"""Between cards on the slow disk: a lane lets nobody else through while its pulse of 100 ms is on."""
 _SOURCE: Final = Path(__file__).with_name("slow_sync.c")
 
 
@@ -57,7 +59,9 @@ def _on_this_disk(effort: Effort, folder: Path) -> Iterator[Outcome]:
 def _on_a_slow_disk(effort: Effort, folder: Path, library: Path) -> Iterator[Outcome]:
     with ExitStack() as stack:
         modes = ("recorded", "opens_first", "bare")
-        recorded, first, bare = (stack.enter_context(Rig(mode, folder, library, SYNC_US)) for mode in modes)
+        recorded, first, bare = (
+            stack.enter_context(Rig(mode, folder, library, SYNC_US, pause_s=_PAUSE_S)) for mode in modes
+        )
         sides = (recorded.slice, first.slice, bare.slice)
         rounds = list(interleaved(effort.rounds, *sides, slices=effort.of(6, 1)))
     sync = SYNC_US / 1e6
@@ -93,8 +97,14 @@ def _on_a_stalled_disk(effort: Effort, folder: Path, library: Path) -> Iterator[
 class Rig:
     """A door rig with its serial line, from `with` to the end of it."""
 
-    def __init__(self, mode: str, folder: Path, library: Path | None = None, delay_us: int = 0) -> None:
-        """Prepare a rig of `mode`, see `door_rig`; with `library` syncs take `delay_us` longer."""
+    def __init__(
+        self, mode: str, folder: Path, library: Path | None = None, delay_us: int = 0, *, pause_s: float = 0.0
+    ) -> None:
+        """Prepare a rig of `mode`, see `door_rig`; with `library` syncs take `delay_us` longer.
+
+        A slice pauses before each card, as long as people at a lane would at the least.
+        """
+        self._pause_s = pause_s
         self.folder = folder / f"{mode}-{delay_us}-{'slow' if library else 'plain'}"
         self._mode = mode
         self._environment = dict(os.environ)
@@ -151,7 +161,11 @@ class Rig:
 
     def slice(self) -> Samples:
         """Present some cards, one after the other."""
-        return [self.card() for _ in range(_SLICE)]
+        taken: Samples = []
+        for _ in range(_SLICE):
+            time.sleep(self._pause_s)
+            taken.append(self.card())
+        return taken
 
     def card(self) -> float:
         """Present the next card; return the seconds from its last byte to the relay."""
