@@ -31,6 +31,8 @@ EXIT: Final = LanePlan("exit", ("OUT",), relay=None, granted_lamp=23, denied_lam
 EDGE: Final = EdgePlan("edge-1", (ENTRANCE, EXIT))
 MAX_AHEAD: Final = timedelta(days=14)
 _ANSWER_SECONDS: Final = 2.0
+_PATIENCE: Final = 5
+"""Times in a row that a living edge may leave a card unanswered."""
 _DRAIN_SECONDS: Final = 120.0
 _QUIET_LOOKS: Final = 10
 """Looks in a row, 0.1 s apart, at which nothing may wait: an edge may still hold an unanswered tap."""
@@ -106,6 +108,7 @@ class Player:
         frame = rdm6300_frame(number & 0xFFFFFFFF, number >> 32)
         if self.before_tap is not None:
             await self.before_tap(tap)
+        ignored = 0
         while tap.answer is None:
             await rig.program.ready()
             _forget(rig.changes)
@@ -114,6 +117,9 @@ class Player:
             tap.emitted += 1
             rig.ports[row.reader].send(frame)
             tap.answer = await _answer(rig, lane, starts)
+            ignored = ignored + 1 if tap.answer is None and rig.program.starts == starts else 0
+            if ignored > _PATIENCE:
+                raise RuntimeError(f"{row.reader} does not answer {tap.credential} at {row.at}; see {rig.program.log}")
         return tap
 
 
@@ -259,4 +265,5 @@ async def summarise(world: World, player: Player, zone: ZoneInfo) -> dict[str, A
 
 def plan(folder: Path, rows: list[Row], *, database: str | None = None, broker: str | None = None) -> Plan:
     """The world of a replay: one edge with both readers, clock set before the first row."""
-    return Plan(folder, SITE, (EDGE,), start=rows[0].at - timedelta(hours=1), database=database, broker=broker)
+    start = rows[0].at - timedelta(hours=1)
+    return Plan(folder, SITE, (EDGE,), start=start, database=database, broker=broker, presence_window_s=0.0)

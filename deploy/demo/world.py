@@ -80,6 +80,8 @@ class Plan:
     broker: str | None = None
     """`mosquitto` or `embedded`; whichever this machine has when `None`."""
     http_port: int = 0
+    presence_window_s: float = 1.5
+    """0: every frame is a presentation of its own, as every row of a log is a swipe of its own."""
     cables: bool = False
     """Put a cable that can be pulled between each edge and the broker."""
     fast_mywellness: bool = True
@@ -174,6 +176,7 @@ class World:
         return {
             "broker": self.broker_kind,
             "database": "postgresql" if self.plan.database else "sqlite",
+            "presence_window_s": self.plan.presence_window_s,
             "mywellness": UNPACED if self.plan.fast_mywellness else "defaults",
         }
 
@@ -292,7 +295,7 @@ class World:
                 port = self.folder / plan.edge / reader
                 lines.append(
                     f'[[readers]]\nid = "{reader}"\nlane = "{lane.lane}"\nkind = "{lane.kind}"\n'
-                    f'protocol = "rdm6300"\nport = "{port}"'
+                    f'protocol = "rdm6300"\nport = "{port}"\npresence_window_s = {self.plan.presence_window_s}'
                 )
         return "\n".join(lines) + "\n"
 

@@ -154,7 +154,7 @@ async def told(
     **person: object,
 ) -> AsyncIterator[Story]:
     """Open F1 with the fixtures and tell a story there."""
-    plan = Plan(folder, "F1", edges, start=start, database=database, cables=cables)
+    plan = Plan(folder, "F1", edges, start=start, database=database, cables=cables, presence_window_s=0.0)
 
     async def seed(world: World) -> None:
         await fixtures(world, schedule=schedule, subscription=subscription, **person)
