@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,7 +32,9 @@ class Program:
         self.name = name
         self.log = log
         self.ready_line = ""
-        self._command = [str(part) for part in command]
+        # Whatever becomes of whoever plays the day, nothing it started outlives it.
+        leash = [setpriv, "--pdeathsig", "KILL"] if (setpriv := shutil.which("setpriv")) else []
+        self._command = [*leash, *(str(part) for part in command)]
         self._ready = ready
         self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
         self._environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is compiled once need not be at every restart
