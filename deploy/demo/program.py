@@ -41,6 +41,7 @@ class Program:
         self._process: asyncio.subprocess.Process | None = None
         self._output: asyncio.Task[None] | None = None
         self._came_up = asyncio.Event()
+        self._ended = False
         self.starts = 0
 
     @classmethod
@@ -70,6 +71,7 @@ class Program:
     async def start(self) -> None:
         """Start it; returns at once."""
         self._came_up.clear()
+        self._ended = False
         self.starts += 1
         with self.log.open("ab") as log:
             output = asyncio.subprocess.PIPE if self._ready else log
@@ -86,13 +88,14 @@ class Program:
         try:
             async with asyncio.timeout(seconds):
                 while not self._came_up.is_set():
-                    if self.pid is None:
-                        break
+                    if self.pid is None and not self._ended:
+                        break  # it fell by itself; what we have killed is on its way up again
                     await asyncio.sleep(0.005)
         except TimeoutError:
             pass
         if not self.is_ready:
-            msg = f"{self.name} did not come up within {seconds:g} s; its log ends:\n{self.last_words()}"
+            what = f"did not come up within {seconds:g} s" if self.pid or self._ended else "fell while starting"
+            msg = f"{self.name} {what}; its log ends:\n{self.last_words()}"
             raise NotReady(msg)
         return self.ready_line
 
@@ -129,6 +132,7 @@ class Program:
     async def _end(self, number: Signals) -> None:
         if self._process is None:
             return
+        self._ended = True
         self._signal(number)
         try:
             async with asyncio.timeout(_STOP_SECONDS):
