@@ -71,13 +71,13 @@ class Program:
     async def start(self) -> None:
         """Start it; returns at once."""
         self._came_up.clear()
-        self._ended = False
         self.starts += 1
         with self.log.open("ab") as log:
             output = asyncio.subprocess.PIPE if self._ready else log
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=log, env=self._environment
             )
+        self._ended = False
         if self._ready:
             self._output = asyncio.create_task(self._read(self._process), name=f"output of {self.name}")
         else:
@@ -133,6 +133,7 @@ class Program:
         if self._process is None:
             return
         self._ended = True
+        self._came_up.clear()
         self._signal(number)
         try:
             async with asyncio.timeout(_STOP_SECONDS):
