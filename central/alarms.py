@@ -38,6 +38,10 @@ class AlarmKind(StrEnum):
     """No call gets through; the facility's queue is paused (rulings 22)."""
     MYWELLNESS_UNKNOWN = "mywellness_unknown"
     """A visit was sent and its answer is lost: it is not sent again by itself (D-49)."""
+    PUNCH_OVERDRAWN = "punch_overdrawn"
+    """Doors that did not know of each other took more punches than a card had (A-53)."""
+    UNKNOWN_PUNCH_CARD = "unknown_punch_card"
+    """An edge took a punch from a card that nobody sold here."""
     EDGE_PROBLEM = "edge_problem"
     """What an edge reports of itself."""
 

@@ -1,6 +1,7 @@
 """Every table of central, in one place. Migrations bring a database here; a test compares the two.
 
-Instants are UTC (`UTCDateTime`); dates are the site's calendar days. Codes are text with a CHECK where the set is closed.
+Instants are UTC (`UTCDateTime`); dates are the site's calendar days. Codes are text with a CHECK where the set is
+closed.
 """
 
 from enum import StrEnum
@@ -260,6 +261,33 @@ freeze = sa.Table(
     sa.Column("reason", sa.String(200), nullable=False, default=""),
 )
 
+punch_card = sa.Table(
+    "punch_card",
+    METADATA,
+    _id(),
+    sa.Column("person", sa.ForeignKey("person.id"), nullable=False, index=True),
+    sa.Column("product", sa.ForeignKey("product.id"), nullable=False),
+    sa.Column("site", sa.ForeignKey("site.id"), nullable=False),
+    sa.Column("punches_bought", sa.Integer, nullable=False),
+    sa.Column("valid_through", sa.Date, nullable=False),
+    sa.Column("price", sa.BigInteger, nullable=False, default=0),
+    sa.Column("sold_at", UTCDateTime, nullable=False),
+)
+
+punch = sa.Table(
+    "punch",
+    METADATA,
+    sa.Column("passage", sa.String(36), primary_key=True),
+    sa.Column("change", sa.Integer, primary_key=True),
+    sa.Column("card", sa.ForeignKey("punch_card.id"), nullable=False, index=True),
+    sa.Column("epoch", sa.String(16), nullable=False),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("at", UTCDateTime, nullable=False),
+    sa.CheckConstraint("change IN (-1, 1)", name="change"),
+)
+# A passage takes at most one punch (-1), which comes back once (1) if nobody went through; what is left is a sum.
+# `sequence` is that of the entry that says so, in the journal `epoch`: lists tell edges how far punches are counted.
+
 access_row = sa.Table(
     "access_row",
     METADATA,
@@ -273,7 +301,7 @@ access_row = sa.Table(
     sa.Index("ix_access_row_site_person", "site", "person"),
 )
 
-# `person` is set on the rows of a person and its credentials; `body` is null where a row is gone, so that deltas can say so.
+# `person` is set on the rows of a person and its credentials; `body` is null where a row is gone, for deltas to say so.
 
 # --- edges and what they sent -----------------------------------------------------------------------------------------
 
@@ -347,6 +375,7 @@ passage = sa.Table(
     sa.Column("reason", _CODE, nullable=False),
     sa.Column("all_reasons", sa.JSON, nullable=False),
     sa.Column("entitlement", _KEY),
+    sa.Column("punched", _KEY),
     _flag("counts"),
     _flag("edge_new_visit"),
     _flag("new_visit"),
@@ -377,7 +406,7 @@ visit = sa.Table(
     sa.Column("sent_as", sa.String(36)),
     sa.Index("ix_visit_person_site_day", "person", "site", "visit_day"),
 )
-# `visit.id` is the event id of the opening passage; `sent_as` the event id under which the visit stands in the Mywellness queue.
+# `visit.id` is the event id of the opening passage; `sent_as` the one under which it stands in the Mywellness queue.
 
 # --- Mywellness -------------------------------------------------------------------------------------------------------
 
@@ -450,4 +479,4 @@ queue = sa.Table(
     sa.Index("ix_mywellness_queue_open", "due_at", sqlite_where=_OPEN, postgresql_where=_OPEN),
     sa.Index("ix_mywellness_queue_open_person", "person", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
 )
-# `visit` is the event id of the passage the visit is forwarded under: unique, so a visit is queued once (D-49, rulings 17).
+# `visit` is the event id of the passage the visit is forwarded under: unique, so it is queued once (D-49, rulings 17).

@@ -13,9 +13,10 @@ import sqlalchemy as sa
 
 from central.access import store
 from central.changes import Aggregate, Change, Unit
+from central.memberships.model import card_name
 from protocol.access import Kind, Row, credential_row, holder_row, reader_row, right_row, schedule_row, site_row
-from protocol.entitlement import CredentialStatus, Entitlement, Freeze, Holder, entitlement_order
-from protocol.identity import BarrierId, EntitlementId, LaneId, PersonId, ReaderId, RightId, SiteId
+from protocol.entitlement import CredentialStatus, Entitlement, Freeze, Holder, PunchCard, entitlement_order
+from protocol.identity import BarrierId, EntitlementId, Epoch, LaneId, PersonId, ReaderId, RightId, SiteId
 from protocol.messages import Change as WireChange, Delta
 from protocol.policy import DoorMode, ExitPolicy, Interval, ReaderKind, ReaderPolicy, Schedule, SitePolicy
 
@@ -71,6 +72,7 @@ def compile_person(connection: sa.Connection, person: str, now: datetime, *, bir
         someone.blocked_until,
         someone.overrides_anti_passback,
         someone.birth_date if birth_date else None,
+        _punch_cards(connection, person, now.date() - _ONE_DAY),
     )
     return [
         holder_row(holder),
@@ -180,6 +182,18 @@ def _entitlements(connection: sa.Connection, person: str, day: date) -> tuple[En
         )
         found.append((entitlement_order(entitlement, facts.id), entitlement))
     return tuple(entitlement for _, entitlement in sorted(found, key=lambda pair: pair[0]))
+
+
+def _punch_cards(connection: sa.Connection, person: str, day: date) -> tuple[PunchCard, ...]:
+    """Return the person's own cards, the one sold first at the front; those that ended before `day` as above."""
+    counted: dict[int, dict[Epoch, int]] = {}
+    for key, epoch, sequence in connection.execute(store.COUNTED, {"person": person}):
+        counted.setdefault(key, {})[epoch] = sequence
+    cards = [
+        PunchCard(EntitlementId(card_name(key)), RightId(right), valid_through, left, counted.get(key, {}))
+        for key, right, valid_through, left in connection.execute(store.PUNCH_CARDS, {"person": person})
+    ]
+    return tuple([card for card in cards if day <= card.valid_through] or cards)
 
 
 def _schedule(weekly: list[list[list[int]]], exceptions: dict[str, list[list[int]]]) -> Schedule:

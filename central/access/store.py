@@ -14,6 +14,8 @@ from central.schema import (
     freeze,
     person,
     product,
+    punch,
+    punch_card,
     reader,
     schedule,
     site,
@@ -57,6 +59,28 @@ FREEZES = (
     .order_by(freeze.c.first)
 )
 
+#: A card without an entry right opens nothing either (A-16); what is left on it is a sum (`central.schema.punch`).
+PUNCH_CARDS = (
+    sa.select(
+        punch_card.c.id,
+        product.c.entry_right,
+        punch_card.c.valid_through,
+        punch_card.c.punches_bought
+        + sa.select(sa.func.coalesce(sa.func.sum(punch.c.change), 0))
+        .where(punch.c.card == punch_card.c.id)
+        .scalar_subquery(),
+    )
+    .join(product, product.c.id == punch_card.c.product)
+    .where(punch_card.c.person == sa.bindparam("person"), product.c.entry_right.is_not(None))
+    .order_by(punch_card.c.id)
+)
+COUNTED = (
+    sa.select(punch.c.card, punch.c.epoch, sa.func.max(punch.c.sequence))
+    .join(punch_card, punch_card.c.id == punch.c.card)
+    .where(punch_card.c.person == sa.bindparam("person"))
+    .group_by(punch.c.card, punch.c.epoch)
+)
+
 SITE = sa.select(site).where(site.c.id == sa.bindparam("site"))
 READERS = sa.select(reader).where(reader.c.site == sa.bindparam("site"))
 
@@ -68,8 +92,9 @@ RIGHTS = (
 )
 SCHEDULES = sa.select(schedule.c.id, schedule.c.weekly, schedule.c.exceptions)
 
-HOLDERS_OF_PRODUCT = (
-    sa.select(subscription.c.person).where(subscription.c.product == sa.bindparam("product")).distinct()
+HOLDERS_OF_PRODUCT = sa.union(
+    sa.select(subscription.c.person).where(subscription.c.product == sa.bindparam("product")),
+    sa.select(punch_card.c.person).where(punch_card.c.product == sa.bindparam("product")),
 )
 
 EVERYONE = sa.select(credential.c.person).distinct()

@@ -7,8 +7,8 @@ from aiohttp import web
 from pydantic import AwareDatetime, Field
 
 from central.http import UNITS
-from central.memberships import products, service
-from central.memberships.model import Product, ProductType, ProductValues, Subscription, SubscriptionValues
+from central.memberships import products, punch_cards, service
+from central.memberships.model import Product, ProductType, ProductValues, PunchCard, Subscription, SubscriptionValues
 from central.operations import Change, Listing, Operations, Page, Wish, listing
 from central.wire import Id, Name
 
@@ -79,6 +79,17 @@ class SubscriptionChange(Change):
     price: Money = 0
     payer: Id | None = None
     overdue_from: date | None = None
+
+
+class PunchCardWish(Wish):
+    """A new punch card of a person's own. The price comes from the product unless given."""
+
+    person: Id
+    product: Id
+    site: Id
+    punches: Annotated[int, Field(ge=1, le=10_000)]
+    valid_through: Annotated[date, Field(description="last day, inclusive")]
+    price: Money | None = None
 
 
 class SubscriptionQuery(Page):
@@ -194,3 +205,21 @@ async def end_freeze(
     request: web.Request, subscription: SubscriptionKey, freeze: SubscriptionKey, body: FreezeEnd
 ) -> Subscription:
     return await request.app[UNITS].run(service.end_freeze, subscription, freeze, body.to)
+
+
+@op("POST", "/api/punch-cards", "Sell a punch card", status=201)
+async def sell_punch_card(request: web.Request, body: PunchCardWish) -> PunchCard:
+    return await request.app[UNITS].run(punch_cards.sell, **body.everything())
+
+
+@op("GET", "/api/punch-cards", "List punch cards with what is left on them")
+async def list_punch_cards(request: web.Request, query: SubscriptionQuery) -> Listing[PunchCard]:
+    found = await request.app[UNITS].read(
+        punch_cards.list_cards, after=query.after or 0, limit=query.limit + 1, person=query.person
+    )
+    return listing(found, query, lambda each: each.id)
+
+
+@op("GET", "/api/punch-cards/{card}", "Show a punch card")
+async def show_punch_card(request: web.Request, card: SubscriptionKey) -> PunchCard:
+    return await request.app[UNITS].read(punch_cards.get, card)

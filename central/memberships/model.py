@@ -114,6 +114,26 @@ class SubscriptionValues(TypedDict, total=False):
     overdue_from: date | None
 
 
+@dataclass(frozen=True, slots=True)
+class PunchCard:
+    """A punch card of a person (A-16); below zero `punches_left` where doors took more than there was (A-53)."""
+
+    id: int
+    person: str
+    product: str
+    site: str
+    punches_bought: int
+    punches_left: int
+    valid_through: date
+    price: int
+    sold_at: datetime
+
+
+def card_name(key: int) -> str:
+    """The id of a punch card where ids of subscriptions stand beside it: at doors and in passages."""
+    return f"PC-{key}"
+
+
 def as_rule(subscription: Subscription, product: Product) -> rules.Subscription:
     """Return a subscription as the rules read it."""
     return rules.Subscription(

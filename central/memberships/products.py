@@ -47,6 +47,13 @@ def list_products(connection: sa.Connection, *, after: str | None = None, limit:
     return store.products(connection, after=after or "", limit=limit)
 
 
+def check_sold_at(sold: Product, site: str) -> None:
+    """Refuse to sell a product where it is not sold: `PRODUCT_NOT_AT_FACILITY` (C-01)."""
+    if site not in sold.sites:
+        places = ", ".join(sold.sites) or "no site"
+        raise Invalid("PRODUCT_NOT_AT_FACILITY", f"product {sold.number} is sold at {places}, not at {site}")
+
+
 def _check(connection: sa.Connection, key: str, values: Mapping[str, Any]) -> None:
     number = values.get("number")
     if number is not None and store.product_with_number(connection, number) not in {None, key}:

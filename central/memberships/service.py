@@ -33,9 +33,7 @@ def subscribe(
     sold = products.get(unit.connection, product)
     if sold.type is not ProductType.SUBSCRIPTION:
         raise Invalid("NOT_A_SUBSCRIPTION", f"product {product} is a {sold.type}; sell it as what it is")
-    if site not in sold.sites:
-        places = ", ".join(sold.sites) or "no site"
-        raise Invalid("PRODUCT_NOT_AT_FACILITY", f"product {sold.number} is sold at {places}, not at {site}")
+    products.check_sold_at(sold, site)
     _check_people(unit.connection, person, payer)
     _check_dates(start, bound_through, charged_through)
     key = store.add_subscription(

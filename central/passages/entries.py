@@ -18,7 +18,7 @@ from protocol.journal import BODY, Entry, OpenedFirst, Outcome, Passage, ReaderC
 from protocol.policy import ReaderKind
 
 _LARGEST: Final = 2**63 - 1
-_LONGEST: Final = {"credential": 600, "person": 64, "entitlement": 64}
+_LONGEST: Final = {"credential": 600, "person": 64, "entitlement": 64, "punched": 64}
 
 Row = dict[str, Any]
 
@@ -113,6 +113,7 @@ def _passage(entry: Passage, source: Source, sequence: int, received: datetime) 
         "reason": entry.reason.value,
         "all_reasons": [reason.value for reason in entry.all_reasons],
         "entitlement": None if entry.entitlement is None else storable(entry.entitlement),
+        "punched": storable(entry.punched) if entry.punched is not None and entry.granted else None,
         "counts": entry.granted and not entry.all_reasons,
         "edge_new_visit": entry.new_visit,
         "new_visit": False,

@@ -4,7 +4,7 @@ Acknowledged means stored, not understood: an entry nobody can read lies in quar
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
@@ -13,6 +13,8 @@ from sqlalchemy.exc import OperationalError, StatementError
 
 from central.alarms import AlarmKind, clear_alarm, raise_alarm
 from central.changes import Unit
+from central.memberships import punch_cards
+from central.memberships.punch_cards import Punch
 from central.passages import days, store
 from central.passages.days import PersonDay, Visits
 from central.passages.entries import Row, Source, Unfit, first_problem, read_entry, storable
@@ -143,6 +145,7 @@ def _take(unit: Unit, source: Source, head: str, tail: Sequence[Numbered], visit
     store.add_entries(unit.connection, source.edge, source.epoch, tail, unit.now)
     fresh: dict[int, Row] = {}
     touched: set[PersonDay] = set()
+    outcomes: list[tuple[int, Outcome]] = []
     for sequence, entry in tail:
         try:
             read = read_entry(entry, head, source, sequence, unit.now)
@@ -156,6 +159,7 @@ def _take(unit: Unit, source: Source, head: str, tail: Sequence[Numbered], visit
                 fresh[sequence] = read
             case Outcome():
                 touched |= _note(unit, source, fresh, read.of, passed=read.passed)
+                outcomes.append((sequence, read))
             case OpenedFirst():
                 _note(unit, source, fresh, read.of, opened_first=True)
             case ReaderChange():
@@ -164,7 +168,21 @@ def _take(unit: Unit, source: Source, head: str, tail: Sequence[Numbered], visit
                 pass  # a lane opened on command: the entry is the record, and nobody's visit (A-55)
     _apply_policy(unit, fresh)
     days.record(unit, source.site, list(fresh.values()), touched, visits)
+    _count_punches(unit, source, fresh, outcomes)
     return tuple(EventId(row["id"]) for row in fresh.values())
+
+
+def _count_punches(
+    unit: Unit, source: Source, fresh: Mapping[int, Row], outcomes: Sequence[tuple[int, Outcome]]
+) -> None:
+    """Take a punch for each visit that a card pays for; give it back where nobody went through (A-17, rulings 11)."""
+    for sequence, row in fresh.items():
+        if row["punched"] is not None:
+            punch_cards.take(unit, row["punched"], Punch(row["id"], source.epoch, sequence, row["at"]))
+    for sequence, outcome in outcomes:
+        if not outcome.passed:
+            passage = Identity(source.edge, source.epoch, outcome.of).event_id
+            punch_cards.give_back(unit, Punch(passage, source.epoch, sequence, outcome.stamp.at))
 
 
 def _note(unit: Unit, source: Source, fresh: dict[int, Row], of: int, **values: bool) -> set[PersonDay]:

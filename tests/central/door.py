@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from central.database import Database
 from central.schema import access_row
 from protocol.access import LOOKUP, SCHEMA, Kind, Row, holder_from_row, policies, statement
-from protocol.decision import Reason, decide
+from protocol.decision import Reason, Verdict, decide
 from protocol.identity import ReaderId
 
 ZONE = ZoneInfo("Europe/Stockholm")
@@ -17,12 +17,17 @@ ZONE = ZoneInfo("Europe/Stockholm")
 
 def reason_at(database: Database, reader: str, credential: str, when: str, *, site: str = "F1") -> Reason:
     """Present a credential at local time `when` and return the reason of the verdict."""
+    return verdict_at(database, reader, credential, when, site=site).reason
+
+
+def verdict_at(database: Database, reader: str, credential: str, when: str, *, site: str = "F1") -> Verdict:
+    """Present a credential at local time `when`."""
     rows = database.sync_read(_rows, site)
     rules = policies(row for row in rows if row.kind not in {Kind.HOLDER, Kind.CREDENTIAL})
     found = _lookup(rows, credential)
     now = datetime.fromisoformat(when).replace(tzinfo=ZONE)
     holder = holder_from_row(*found) if found else None
-    return decide(holder, reader=rules.readers[ReaderId(reader)], site=rules.site, now=now).reason
+    return decide(holder, reader=rules.readers[ReaderId(reader)], site=rules.site, now=now)
 
 
 def _rows(connection: sa.Connection, site: str) -> list[Row]:

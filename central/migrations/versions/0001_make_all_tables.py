@@ -156,6 +156,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(length=32), nullable=False),
         sa.Column("all_reasons", sa.JSON(), nullable=False),
         sa.Column("entitlement", sa.String(length=64), nullable=True),
+        sa.Column("punched", sa.String(length=64), nullable=True),
         sa.Column("counts", sa.Boolean(), nullable=False),
         sa.Column("edge_new_visit", sa.Boolean(), nullable=False),
         sa.Column("new_visit", sa.Boolean(), nullable=False),
@@ -424,10 +425,43 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_freeze")),
     )
     op.create_index(op.f("ix_freeze_subscription"), "freeze", ["subscription"], unique=False)
+    op.create_table(
+        "punch_card",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("person", sa.String(length=64), nullable=False),
+        sa.Column("product", sa.String(length=64), nullable=False),
+        sa.Column("site", sa.String(length=64), nullable=False),
+        sa.Column("punches_bought", sa.Integer(), nullable=False),
+        sa.Column("valid_through", sa.Date(), nullable=False),
+        sa.Column("price", sa.BigInteger(), nullable=False),
+        sa.Column("sold_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["person"], ["person.id"], name=op.f("fk_punch_card_person_person")),
+        sa.ForeignKeyConstraint(["product"], ["product.id"], name=op.f("fk_punch_card_product_product")),
+        sa.ForeignKeyConstraint(["site"], ["site.id"], name=op.f("fk_punch_card_site_site")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_punch_card")),
+    )
+    op.create_index(op.f("ix_punch_card_person"), "punch_card", ["person"], unique=False)
+    op.create_table(
+        "punch",
+        sa.Column("passage", sa.String(length=36), nullable=False),
+        sa.Column("change", sa.Integer(), nullable=False),
+        sa.Column("card", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("epoch", sa.String(length=16), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("change IN (-1, 1)", name=op.f("ck_punch_change")),
+        sa.ForeignKeyConstraint(["card"], ["punch_card.id"], name=op.f("fk_punch_card_punch_card")),
+        sa.PrimaryKeyConstraint("passage", "change", name=op.f("pk_punch")),
+    )
+    op.create_index(op.f("ix_punch_card"), "punch", ["card"], unique=False)
 
 
 def downgrade() -> None:
     """Go back."""
+    op.drop_index(op.f("ix_punch_card"), table_name="punch")
+    op.drop_table("punch")
+    op.drop_index(op.f("ix_punch_card_person"), table_name="punch_card")
+    op.drop_table("punch_card")
     op.drop_index(op.f("ix_freeze_subscription"), table_name="freeze")
     op.drop_table("freeze")
     op.drop_index(op.f("ix_subscription_person"), table_name="subscription")
