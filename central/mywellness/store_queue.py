@@ -54,7 +54,8 @@ _EARLIER = (
                 _other.c.id < _waiting.c.id,
                 sa.or_(
                     _waiting.c.action != QueueAction.PERSON,
-                    _other.c.action.in_((QueueAction.PERSON, QueueAction.DELETE)),
+                    _other.c.action == QueueAction.PERSON,
+                    _other.c.action == QueueAction.DELETE,
                 ),
             ),
         ),

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from central.changes import Unit, Units
 from central.database import Database
 from central.memberships import products, service as memberships
-from central.memberships.model import ProductType
+from central.memberships.model import ProductType, ProductValues
 from central.mywellness import store, store_queue
 from central.mywellness.client import MywellnessClient
 from central.mywellness.evaluation import Link
@@ -90,7 +90,7 @@ class Central:
         self.edge = Writer()
         self._delivered = 0
         seed(database)
-        gym = {"number": "1", "name": "Gym", "type": ProductType.SUBSCRIPTION, "sites": ["F1"]}
+        gym: ProductValues = {"number": "1", "name": "Gym", "type": ProductType.SUBSCRIPTION, "sites": ["F1"]}
         self.does(products.create, "P-GYM", gym)
 
     def does(self, work: Callable[Concatenate[Unit, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -164,7 +164,7 @@ class Central:
     def queued(self, *actions: QueueAction) -> list[tuple[QueueAction, QueueState, str]]:
         """Return action, state and detail of the queue's rows, oldest first."""
         rows = self.asks(sa.select(queue.c.action, queue.c.state, queue.c.detail).order_by(queue.c.id))
-        found = [(QueueAction(action), QueueState(state), detail) for action, state, detail in rows]
+        found = [(QueueAction(row.action), QueueState(row.state), str(row.detail)) for row in rows]
         return [row for row in found if not actions or row[0] in actions]
 
     def visits(self) -> list[tuple[QueueState, str]]:
@@ -173,7 +173,7 @@ class Central:
 
     def alarms(self) -> list[str]:
         """Return the kinds of the open alarms."""
-        return [kind for (kind,) in self.asks(sa.select(alarm.c.kind).where(alarm.c.cleared_at.is_(None)))]
+        return [row.kind for row in self.asks(sa.select(alarm.c.kind).where(alarm.c.cleared_at.is_(None)))]
 
 
 class Gym(Central):
@@ -245,7 +245,7 @@ class Gym(Central):
 
     def times(self) -> list[str]:
         """Return the times of the visits that reached the sandbox's ledger, in the order they came."""
-        return [visit.visit_date for visit in self.sandbox.ledger.visits]
+        return [visit.visit_date or "" for visit in self.sandbox.ledger.visits]
 
     async def member(self, person: str = "M1001", **differs: object) -> int:
         """Make a person a member who is at Mywellness, and forget the calls; return the subscription."""

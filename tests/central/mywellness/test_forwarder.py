@@ -157,8 +157,7 @@ async def test_a_freeze_is_sent_on_the_day_it_begins(gym: Gym) -> None:
 async def test_who_is_no_member_any_more_is_ended_once_sends_no_visits_and_resumes_the_same_link(gym: Gym) -> None:
     sub = await gym.member()
     ident = gym.link().facility_user_id
-    ended = {"auto_renew": False, "bound_through": date(2026, 3, 31)}
-    gym.does(memberships.change, sub, ended)
+    gym.does(memberships.change, sub, {"auto_renew": False, "bound_through": date(2026, 3, 31)})
     gym.later(seconds=30)
     await gym.sends()
     gym.forgets_calls()

@@ -365,7 +365,7 @@ async def test_a_row_taken_in_a_commit_whose_end_was_not_heard_is_not_taken_for_
     run, lost = at_nine.units.run, ["first take"]
 
     async def unheard(work: object, *args: object, **kwargs: object) -> object:
-        answer = await run(work, *args, **kwargs)  # type: ignore[arg-type]
+        answer: object = await run(work, *args, **kwargs)  # type: ignore[arg-type]
         if kwargs.get("take") and answer is not None and lost:
             lost.clear()
             raise sa.exc.OperationalError("COMMIT", {}, Exception("gone"))
