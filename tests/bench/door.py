@@ -63,7 +63,7 @@ def _on_a_slow_disk(effort: Effort, folder: Path, library: Path) -> Iterator[Out
             stack.enter_context(Rig(mode, folder, library, SYNC_US, pause_s=_PAUSE_S)) for mode in modes
         )
         sides = (recorded.slice, first.slice, bare.slice)
-        rounds = list(interleaved(effort.rounds, *sides, slices=effort.of(6, 1)))
+        rounds = list(interleaved(effort.rounds, *sides, slices=effort.of(4, 1)))
     sync = SYNC_US / 1e6
     over = [(percentile(one[0], 0.99) - 0.002) / sync for one in rounds]
     took = statistics.median(percentile(one[0], 0.99) for one in rounds)
