@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlite_utils import Database
 
-from protocol.decision import Lookup, Presence
+from protocol.decision import NOBODY, Lookup, Presence
 from protocol.entitlement import Holder, PunchCard
 from protocol.identity import EntitlementId, Epoch, EventId, PersonId
 from protocol.policy import ReaderPolicy, SitePolicy
@@ -100,11 +100,11 @@ class PresenceBook:
         self, holder: Lookup, credential: str, reader: ReaderPolicy, site: SitePolicy, now: datetime
     ) -> Presence:
         """What a decision about `credential` (canonical form) at `reader` has to know; people are counted on demand."""
-        return Presence(
-            self._visits.get(holder.person) if isinstance(holder, Holder) else None,
-            self._entries.get((credential, reader.barrier_group)),
-            self.inside(visit_day(now.astimezone(site.zone), site.rollover)) if site.occupancy_limit else 0,
-        )
+        visit = self._visits.get(holder.person) if isinstance(holder, Holder) else None
+        last_entry = self._entries.get((credential, reader.barrier_group))
+        if site.occupancy_limit:
+            return Presence(visit, last_entry, self.inside(visit_day(now.astimezone(site.zone), site.rollover)))
+        return Presence(visit, last_entry) if visit or last_entry else NOBODY
 
     def with_punches(self, holder: Lookup, epoch: Epoch) -> Lookup:
         """The holder with punch cards as they are now: less what this journal has taken and the list does not know.
