@@ -134,6 +134,7 @@ def alarms(central: Central) -> list[tuple[str, str]]:
 
 def birth(writer: Writer, **differs: object) -> bytes:
     values: dict[str, object] = {
+        "v": 1,
         "site": "F1",
         "version": "0.1.0",
         "boot": "boot-1",
