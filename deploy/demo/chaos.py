@@ -76,7 +76,10 @@ class Chaos:
         self.player.before_tap = self.before_tap
 
     async def before_tap(self, _tap: Tap) -> None:
-        """Start the kills that are due at this tap."""
+        """Start the kills that are due at this tap; raises what went wrong in an earlier one."""
+        for task in [each for each in self._running if each.done()]:
+            self._running.discard(task)
+            task.result()
         for program, aimed in self._due.pop(len(self.player.taps) - 1, []):
             match program:
                 case "edge":
@@ -88,8 +91,7 @@ class Chaos:
 
     async def finish(self) -> None:
         """Wait until everything that was killed has been started again."""
-        while self._running:
-            await asyncio.gather(*self._running)
+        await asyncio.gather(*self._running)
 
     def report(self) -> dict[str, Any]:
         """Return what was killed and what was in flight."""
@@ -157,7 +159,7 @@ class Chaos:
 
     async def _sandbox_withholds(self) -> bool:
         for _ in range(round(_AIM_SECONDS / 0.02)):
-            if (await self.world.standin("GET", "inflight"))["inflight"]:
+            if any(call["committed"] for call in await self.world.standin("GET", "inflight")):
                 return True
             await asyncio.sleep(0.02)
         return False
@@ -196,7 +198,6 @@ class Chaos:
     def _start(self, kill: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(kill)
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
 
 
 async def _soon(holds: Any) -> bool:
