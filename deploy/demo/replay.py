@@ -31,6 +31,7 @@ EXIT: Final = LanePlan("exit", ("OUT",), relay=None, granted_lamp=23, denied_lam
 EDGE: Final = EdgePlan("edge-1", (ENTRANCE, EXIT))
 MAX_AHEAD: Final = timedelta(days=14)
 _ANSWER_SECONDS: Final = 2.0
+_LOOK_SECONDS: Final = 0.2
 _PATIENCE: Final = 5
 """Times in a row that a living edge may leave a card unanswered."""
 _DRAIN_SECONDS: Final = 120.0
@@ -173,7 +174,7 @@ async def play(
     for number, row in enumerate(rows):
         if row.at.date() != told_day:
             told_day = row.at.date()
-            await _let_central_follow(world, row.at)
+            await _let_central_follow(world, player, row.at)
             tell(Progress(number, len(rows), f"{told_day:%Y-%m-%d}"))
         hands.move_to(row.at)
         await player.tap(row)
@@ -182,21 +183,23 @@ async def play(
     await drain(world, hands, player, tell)
 
 
-async def _let_central_follow(world: World, now: datetime) -> None:
-    """Hold the clock while the oldest row of central's queue is from longer than `MAX_AHEAD` ago."""
-    while (oldest := await _oldest_unsent(world)) is not None and now - oldest > MAX_AHEAD:  # noqa: ASYNC110 - other processes' progress
-        await asyncio.sleep(0.05)
+async def _let_central_follow(world: World, player: Player, now: datetime) -> None:
+    """Hold the clock while central lacks a tap, or its queue holds a row, of longer than `MAX_AHEAD` ago."""
+    old = sum(tap.at < now - MAX_AHEAD for tap in player.taps)
+    while not await _has_followed(world, old, now - MAX_AHEAD):  # noqa: ASYNC110 - another process' progress
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def _oldest_unsent(world: World) -> datetime | None:
-    """When the oldest row was queued that has not reached the sandbox; `None` if there is none, or nobody to ask."""
+async def _has_followed(world: World, taps: int, since: datetime) -> bool:
+    """Whether the first `taps` taps are stored, and what was queued before `since` has reached the sandbox."""
     if not world.central.is_ready:
-        return None
+        return False
     try:
-        status = await world.api("GET", "/api/mywellness/status")
+        stored = (await world.api("GET", "/api/passages/count"))["passages"]
+        oldest = (await world.api("GET", "/api/mywellness/status"))["oldest_open"]
     except (httpx.HTTPError, RuntimeError):
-        return None  # killed between the two lines above: a crash run
-    return datetime.fromisoformat(status["oldest_open"]) if status["oldest_open"] else None
+        return False  # killed between the two lines above: a crash run
+    return stored >= taps and (oldest is None or datetime.fromisoformat(oldest) >= since)
 
 
 async def drain(world: World, hands: ClockHands, player: Player, tell: Callable[[Progress], None]) -> None:
@@ -235,6 +238,7 @@ async def summarise(world: World, player: Player, zone: ZoneInfo) -> dict[str, A
     visits = await everything(world, "/api/visits")
     unknown = await everything(world, "/api/mywellness/queue?state=unknown")
     members = await everything(world, "/api/members")
+    skipped = await everything(world, "/api/mywellness/queue?state=skipped&action=visit")
     ledger = await world.standin("GET", "ledger")
     owners = {held["credential"]: member["id"] for member in members for held in member["credentials"]}
     delivery = compare(player.taps, sorted(passages, key=lambda each: (each["edge"], each["epoch"], each["sequence"])))
@@ -252,6 +256,7 @@ async def summarise(world: World, player: Player, zone: ZoneInfo) -> dict[str, A
         "re_entries": sum(each["granted"] and each["passage"] == "in" and not each["new_visit"] for each in passages),
         "visits_to_mywellness": sent.visits,
         "members_at_mywellness": sent.members,
+        "visits_not_sent": dict(Counter(row["detail"] for row in skipped)),
         "unknown": len(unknown),
         "retaps": player.retaps,
         "lost": delivery.lost,
