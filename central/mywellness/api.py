@@ -67,6 +67,7 @@ class QueueView:
     action: QueueAction
     visit: str | None
     visit_at: datetime | None
+    site: str | None
     state: QueueState
     detail: str
     attempts: int
