@@ -201,7 +201,7 @@ async def test_births_deaths_and_health_are_known_also_from_before_central_came(
     async with running(make_ingest(central, mosquitto)):
         await until(lambda: central.rows(state) == [(True, 7, "boot-1")])
         health = Health.model_validate_json(
-            '{"at":"2026-03-10T09:00:00Z","waiting":3,"revision":8,"clock":"trusted","disk_free":9,"readers":{},'
+            '{"v":1,"at":"2026-03-10T09:00:00Z","waiting":3,"revision":8,"clock":"trusted","disk_free":9,"readers":{},'
             '"problems":["disk 95 % full"]}'
         )
         fake_edge.say(EdgeTopic.HEALTH, health.model_dump_json().encode(), qos=0)
