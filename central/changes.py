@@ -1,7 +1,7 @@
 """One change event per changed aggregate and transaction, and what follows from it in the same transaction (B-21).
 
-A service that has changed something says so with `Unit.changed`. When its work is done, `Unit.settle` writes the events and runs the
-reactions: the access list is recompiled, the Mywellness queue gets its rows. All of it commits, or none of it.
+A service that has changed something says so with `Unit.changed`. When its work is done, `Unit.settle` writes the events
+and runs the reactions: the access list is recompiled, the Mywellness queue gets its rows. All of it commits, or none.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -70,7 +70,7 @@ class Unit:
             raise
 
     def settle(self) -> frozenset[Change]:
-        """Write the events and run the reactions; a reaction may change further things, each settled once. Returns them all."""
+        """Write the events and run the reactions; what those change is settled too, each thing once. Returns them all."""
         settled: set[Change] = set()
         while waiting := [change for change in self._changes if change not in settled]:
             self.connection.execute(
@@ -95,7 +95,7 @@ class Units:
         self._listeners: list[Callable[[frozenset[Change]], None]] = []
 
     def listen(self, listener: Callable[[frozenset[Change]], None]) -> None:
-        """Call `listener` with what has changed after each commit, in the thread that committed: a wake-up, never the record."""
+        """Call `listener` with what has changed after each commit, in the thread that committed: a wake-up, no record."""
         self._listeners.append(listener)
 
     def run_sync(self, work: Callable[Concatenate[Unit, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -113,7 +113,7 @@ class Units:
         return answer
 
     async def run(self, work: Callable[Concatenate[Unit, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `work` as one transaction: its changes, the change events and all reactions commit together or not at all."""
+        """Run `work` as one transaction: its changes, their events and all reactions commit together or not at all."""
         return await self.database.in_writer(lambda: self.run_sync(work, *args, **kwargs))
 
     async def read(self, work: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -47,7 +47,7 @@ async def sleep(clock: Clock, seconds: float) -> None:
         await asyncio.sleep(seconds)
         return
     due = clock.read().mono_ms + round(seconds * 1000)
-    while clock.read().mono_ms < due:
+    while clock.read().mono_ms < due:  # noqa: ASYNC110 - nobody tells when another process moves the hands
         await asyncio.sleep(_POLL_SECONDS)
 
 

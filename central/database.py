@@ -1,7 +1,8 @@
 """One database, two engines: SQLite inside the process by default, PostgreSQL by address.
 
-Work is a plain function that takes a connection. `write` runs it in one transaction in a writer thread, `read` in a reader thread;
-a function that raises leaves nothing behind. On SQLite there is exactly one writing connection (security.md §0.7).
+Work is a plain function that takes a connection. `write` runs it in one transaction in a writer thread, `read` in a
+reader thread; a function that raises leaves nothing behind. On SQLite there is exactly one writing connection
+(security.md §0.7).
 """
 
 import asyncio
@@ -114,8 +115,8 @@ def _sqlite(url: sa.URL, *, readers: int = 0) -> sa.Engine:
     engine = sa.create_engine(url, connect_args={"check_same_thread": False, "timeout": 15}, **pool)
 
     @event.listens_for(engine, "connect")
-    def _pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection
-        # The driver must not begin or commit by itself: SQLAlchemy's begin below decides (transactional DDL, IMMEDIATE).
+    def _pragmas(connection: Any, _record: object) -> None:
+        # The driver must not begin or commit by itself: the begin below decides (transactional DDL, IMMEDIATE).
         connection.isolation_level = None
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"):
             connection.execute(f"PRAGMA {pragma}")

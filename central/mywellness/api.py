@@ -56,6 +56,8 @@ class LinkView:
     last_sent: datetime | None
     membership: dict[str, object] | None
     facility_user_id: str | None
+    activation: str | None
+    """What to tell a member whom Mywellness has mailed; whether the account was activated, it does not say (D-17)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ from central.mywellness.states import BadTransition, LinkContext, LinkEvent, Lin
 from central.passages.rules import SUPERSEDED, Visit, VisitPlan
 from central.schema import QueueAction, QueueState
 
+CHECK_YOUR_MAIL: Final = "activation pending: check your mail from Mywellness"
+
 NIGHTLY: Final = "mywellness-nightly"
 
 
@@ -227,12 +229,17 @@ def link_row(connection: sa.Connection, person: str) -> dict[str, Any]:
     rows = store.link_rows(connection, person=person)
     if not rows:
         raise NotFound("Mywellness link of member", person)
-    return rows[0]
+    return _with_activation(rows[0])
 
 
 def link_rows(connection: sa.Connection, *, after: str, limit: int) -> list[dict[str, Any]]:
     """Return links by person."""
-    return store.link_rows(connection, after=after, limit=limit)
+    return [_with_activation(row) for row in store.link_rows(connection, after=after, limit=limit)]
+
+
+def _with_activation(row: dict[str, Any]) -> dict[str, Any]:
+    """Mywellness itself mails whoever is new to it; we send no such mail and only say what to look for (D-17)."""
+    return {**row, "activation": CHECK_YOUR_MAIL if row["facility_user_id"] else None}
 
 
 def queue_rows(
