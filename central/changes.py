@@ -70,7 +70,7 @@ class Unit:
             raise
 
     def settle(self) -> frozenset[Change]:
-        """Write the events and run the reactions; what those change is settled too, each thing once. Returns them all."""
+        """Write the events and run the reactions; what those change is settled too, each once. Returns them all."""
         settled: set[Change] = set()
         while waiting := [change for change in self._changes if change not in settled]:
             self.connection.execute(
@@ -95,7 +95,7 @@ class Units:
         self._listeners: list[Callable[[frozenset[Change]], None]] = []
 
     def listen(self, listener: Callable[[frozenset[Change]], None]) -> None:
-        """Call `listener` with what has changed after each commit, in the thread that committed: a wake-up, no record."""
+        """Call `listener` with what has changed after each commit, in the thread that committed: no record."""
         self._listeners.append(listener)
 
     def run_sync(self, work: Callable[Concatenate[Unit, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
