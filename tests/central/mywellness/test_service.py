@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from central.changes import Unit
+from central.database import Database
 from central.errors import Refused
 from central.memberships import products
+from central.migrate import migrate
 from central.mywellness import service, store, store_queue
 from central.mywellness.evaluation import fingerprint
 from central.mywellness.mapping import Representation
@@ -21,6 +24,7 @@ from central.people import service as people
 from central.schema import QueueAction, QueueState, change_event, link, person, product, queue, subscription
 from tests.central.mywellness.gym import COMPLETE, Central
 from tests.central.passages.builders import local, outcome
+from tests.fakes import FakeClock
 
 PERSON, MEMBERSHIP, VISIT = QueueAction.PERSON, QueueAction.MEMBERSHIP, QueueAction.VISIT
 NEW, SKIPPED = QueueState.NEW, QueueState.SKIPPED
@@ -268,17 +272,24 @@ def test_a_row_that_creates_the_person_overtakes_what_waits_for_it(central: Cent
     assert _take(central) is None
 
 
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_two_processes_never_take_the_same_row_nor_two_of_one_person(central: Central) -> None:
+def test_two_processes_never_take_the_same_row_nor_two_of_one_person(fresh_postgres_url: str) -> None:
+    central = _central(fresh_postgres_url)
     _rows(central, ("M1001", VISIT), ("M1001", VISIT), ("M1002", VISIT))
     with central.database._write_engine.begin() as first, central.database._write_engine.begin() as second:
         now = central.clock.wall
         taken = [store_queue.take(one, now, boot) for one, boot in ((first, "a"), (second, "b"), (second, "b"))]
+    central.database.close()
     assert [row.person if row else None for row in taken] == ["M1001", "M1002", None]
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_the_row_to_send_next_is_found_by_the_indexes_of_open_rows(central: Central) -> None:
+def _central(url: str) -> Central:
+    database = Database(url)
+    migrate(database)
+    return Central(database, FakeClock())
+
+
+def test_the_row_to_send_next_is_found_by_the_indexes_of_open_rows(tmp_path: Path) -> None:
+    central = _central(f"sqlite:///{tmp_path / 'wellgate.db'}")
     literal = store_queue.NEXT.params(now=central.clock.wall).compile(
         central.database._write_engine, compile_kwargs={"literal_binds": False}
     )
@@ -287,6 +298,7 @@ def test_the_row_to_send_next_is_found_by_the_indexes_of_open_rows(central: Cent
             f"EXPLAIN QUERY PLAN {literal}", tuple(literal.params[name] for name in literal.positiontup or ())
         ).all()
     )
+    central.database.close()
     used = " ".join(str(step[3]) for step in plan)
     assert "ix_mywellness_queue_open " in used
     assert "ix_mywellness_queue_open_person" in used
