@@ -12,6 +12,7 @@ from io import BufferedRandom
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from central.database import Database
 
@@ -61,7 +62,7 @@ class Lease:
             taken = self._connection.execute(
                 sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": self._key}
             ).scalar_one()
-        except sa.exc.DBAPIError:
+        except DBAPIError:
             self.release()
             return False
         if not taken:

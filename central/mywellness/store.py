@@ -81,7 +81,7 @@ def load(connection: sa.Connection, people: Iterable[str] | None = None) -> dict
     """Return the facts of these people, or of everybody, by person id: seven questions however many they are."""
     wanted = None if people is None else list(people)
 
-    def ask(question: sa.Select[Any], column: sa.ColumnElement[str]) -> Any:
+    def ask(question: sa.Select[*tuple[Any, ...]], column: sa.ColumnElement[str]) -> Any:
         return connection.execute(question if wanted is None else question.where(column.in_(wanted)))
 
     groups: dict[tuple[str, str], set[str]] = {}

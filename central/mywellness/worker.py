@@ -11,7 +11,7 @@ import logging
 from datetime import date
 from typing import Final
 
-import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from central.changes import Change, Unit, Units
 from central.clock import first_of, sleep
@@ -118,7 +118,7 @@ class Forwarder:
         while True:
             try:
                 return await self._units.run(self._settle_and_take, job, result, take=take, anew=tries > 0)
-            except sa.exc.OperationalError as problem:
+            except OperationalError as problem:
                 if self._stopping.is_set():
                     raise
                 if tries == 0:

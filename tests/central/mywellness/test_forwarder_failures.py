@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from central.changes import Unit
 from central.memberships import service as memberships
@@ -345,7 +346,7 @@ async def test_who_is_deleted_while_being_created_is_not_left_behind(gym: Gym) -
 
 
 async def test_an_answer_outlives_a_database_that_is_away(at_nine: Gym, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, failing = store_queue.finish, [sa.exc.OperationalError("COMMIT", {}, Exception("gone"))] * 2
+    real, failing = store_queue.finish, [OperationalError("COMMIT", {}, Exception("gone"))] * 2
 
     def finish(*args: object, **kwargs: object) -> bool:
         if failing:
@@ -368,7 +369,7 @@ async def test_a_row_taken_in_a_commit_whose_end_was_not_heard_is_not_taken_for_
         answer: object = await run(work, *args, **kwargs)  # type: ignore[arg-type]
         if kwargs.get("take") and answer is not None and lost:
             lost.clear()
-            raise sa.exc.OperationalError("COMMIT", {}, Exception("gone"))
+            raise OperationalError("COMMIT", {}, Exception("gone"))
         return answer
 
     at_nine.units.run = unheard  # type: ignore[assignment,method-assign]
