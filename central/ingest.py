@@ -29,9 +29,10 @@ _T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
-EVERYTHING: Final = f"{ROOT}/edge/#"
-SHARED: Final = f"$share/central/{EVERYTHING}"
-"""Each message reaches one central process. Wider than `events`, so that what does not belong here is seen too."""
+EVERYTHING: Final = f"{ROOT}/edge/+/#"
+SHARED: Final = f"$share/central/{ROOT}/edge/#"
+"""Each message reaches one central process. Wider than `events`, so that what does not belong here is seen too; spelled
+unlike the sweep's filter, because a broker may take the end of that for the end of this (rumqttd does)."""
 
 _SWEEP_SECONDS: Final = 1.0
 _OVERTAKEN_WAITS: Final = (0.02, 0.05, 0.1, 0.2)
