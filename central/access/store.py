@@ -165,7 +165,7 @@ class SubscriptionFacts(NamedTuple):
         return not self.auto_renew and last < day
 
 
-def rows_of(connection: sa.Connection, question: sa.Select[tuple[str, str, str | None]], **keys: object) -> list[Row]:
+def rows_of(connection: sa.Connection, question: sa.Executable, **keys: object) -> list[Row]:
     """Run one of the row questions above."""
     return [Row(Kind(row.kind), row.id, row.body) for row in connection.execute(question, keys)]
 
