@@ -53,6 +53,8 @@ class Message(NamedTuple):
 
     topic: str
     payload: bytes
+    retained: bool = False
+    """The broker had kept it from an earlier time."""
 
 
 class Receipt(NamedTuple):
@@ -169,7 +171,7 @@ class Link:
         self._hand_over(self._handle, Receipt(mid, reason.value, str(reason)))
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
-        self._hand_over(self._handle, Message(message.topic, bytes(message.payload)))
+        self._hand_over(self._handle, Message(message.topic, bytes(message.payload), message.retain))
 
     def _on_disconnect(
         self, _client: mqtt.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any

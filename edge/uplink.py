@@ -77,6 +77,7 @@ class Uplink:
         self._batches: set[int] = set()
         self._health: Health | None = None
         self._rewinds: deque[str] = deque(maxlen=_REMEMBERED)
+        self._never_kept = {edge_topic(edge, EdgeTopic.COMMANDS), edge_topic(edge, EdgeTopic.REWIND)}
         self._on_topic: dict[str, Callable[[bytes], None]] = {
             edge_topic(edge, EdgeTopic.ACK): self._on_ack,
             edge_topic(edge, EdgeTopic.REWIND): self._on_rewind,
@@ -201,18 +202,22 @@ class Uplink:
 
     def _handle(self, event: Event) -> None:
         match event:
-            case Message(topic, payload):
-                self._receive(topic, payload)
+            case Message(topic, payload, retained):
+                self._receive(topic, payload, retained=retained)
             case Receipt(mid, code, text):
                 self._receipt(mid, code, text)
             case Lost():
                 self._lost = event
         self._news.set()
 
-    def _receive(self, topic: str, payload: bytes) -> None:
+    def _receive(self, topic: str, payload: bytes, *, retained: bool) -> None:
         receive = self._on_topic.get(topic)
         if receive is None:
             log.error("message on %s, which nobody here has asked for: ignored", topic)
+            return
+        if retained and topic in self._never_kept:
+            # Kept by the broker, an order would be carried out anew after every start (security.md §5, C4).
+            log.error("message kept by the broker on %s: ignored; clear it, and see which program left it", topic)
             return
         try:
             receive(payload)

@@ -312,6 +312,20 @@ async def test_what_central_says_gets_to_whom_it_concerns_and_rubbish_to_the_log
             assert edge.uplink.online
 
 
+async def test_an_order_left_with_the_broker_opens_no_door_when_the_edge_comes_back(
+    tmp_path: Path, mosquitto: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    left, given = (Command(id=key, expires_at=NOW + timedelta(days=9), order=Open(lane="L1")) for key in ("c-1", "c-2"))
+    commands = edge_topic(EDGE, EdgeTopic.COMMANDS)
+    with Receiver(mosquitto) as central, caplog.at_level(logging.ERROR):
+        central.client.publish(commands, left.model_dump_json(), qos=1, retain=True).wait_for_publish(10)
+        async with connected(tmp_path, mosquitto) as edge:
+            await until(lambda: any("kept by the broker" in record.getMessage() for record in caplog.records))
+            central.client.publish(commands, given.model_dump_json(), qos=1)
+            await until(lambda: edge.commands)
+            assert edge.commands == [given]
+
+
 async def test_notices_and_health_go_out_while_there_is_a_line(tmp_path: Path, mosquitto: Broker) -> None:
     health = Health(at=NOW, waiting=0, revision=12, clock=FakeClock().trust, disk_free=1, readers={})
     notice = Notice(edge=EDGE, sequence=1, at=NOW, reader="RD", person=None, granted=True, reason="OK", new_visit=False)
