@@ -59,7 +59,12 @@ class Database:
             self._read_engine = _sqlite(self.url, readers=_READERS)
         else:
             self._write_engine = self._read_engine = sa.create_engine(
-                self.url, poolclass=QueuePool, pool_size=_WRITERS + _READERS, max_overflow=0, pool_pre_ping=True
+                self.url,
+                poolclass=QueuePool,
+                pool_size=_WRITERS + _READERS,
+                max_overflow=0,
+                pool_pre_ping=True,
+                hide_parameters=True,
             )
         self._writers = ThreadPoolExecutor(1 if self.is_sqlite else _WRITERS, thread_name_prefix="db-write")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="db-read")
@@ -112,7 +117,9 @@ def _sqlite(url: sa.URL, *, readers: int = 0) -> sa.Engine:
     )
     if url.database in (None, "", ":memory:"):
         pool = {"poolclass": NullPool}
-    engine = sa.create_engine(url, connect_args={"check_same_thread": False, "timeout": 15}, **pool)
+    connect = {"check_same_thread": False, "timeout": 15}
+    # The values of a statement are names and cards: a fault of the database must not carry them into the log.
+    engine = sa.create_engine(url, connect_args=connect, hide_parameters=True, **pool)
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _record: object) -> None:

@@ -41,4 +41,5 @@ def key_of(connection: sa.Connection, key: str) -> Key | None:
 
 
 def _hash(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
+    # Bytes of a header that are no UTF-8 arrive as escapes: a key nobody has, not a fault of ours.
+    return hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any, Final, Generic, NamedTuple, TypeVar, get_type_hints
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from central.errors import Refused
 
@@ -48,6 +48,15 @@ class Wish(BaseModel):
     """Base of request bodies and queries: unknown names are refused, nothing is coerced, text is trimmed."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, str_strip_whitespace=True, defer_build=True)
+
+    @field_validator("*")
+    @classmethod
+    def _holds_no_nul(cls, value: T) -> T:
+        """Refuse, on both engines alike, the one character that no PostgreSQL text can hold."""
+        for text in value if isinstance(value, list) else (value,):
+            if isinstance(text, str) and "\x00" in text:
+                raise ValueError("Text must not hold the character NUL")
+        return value
 
     def everything(self, *, but: str | None = None) -> dict[str, Any]:
         """Return all values by name as they are inside: a time of day stays a number of seconds."""

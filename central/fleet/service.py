@@ -110,7 +110,7 @@ def list_edges(
 
 def edge_by_token(connection: sa.Connection, token: str) -> Caller | None:
     """Return which edge holds the token, `None` when none does or it is revoked."""
-    digest = hashlib.sha256(token.encode()).hexdigest()
+    digest = hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()  # as in `keys`
     found = sa.select(edge.c.id, edge.c.site).where(edge.c.token_hash == digest, edge.c.revoked_at.is_(None))
     row = connection.execute(found).one_or_none()
     return None if row is None else Caller(row.id, row.site)

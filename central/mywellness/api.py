@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 from aiohttp import web
+from pydantic import Field
 
 from central.http import UNITS
 from central.mywellness import service
@@ -38,6 +40,7 @@ class OperationWish(Wish):
 class QueueQuery(Page):
     """Which rows of the queue; `after` is a row number."""
 
+    after: Annotated[str | None, Field(pattern=r"^[0-9]{1,18}$", description="`next` of the page before")] = None
     state: QueueState | None = None
     action: QueueAction | None = None
     person: Id | None = None

@@ -18,6 +18,8 @@ from protocol.journal import BODY, Entry, OpenedFirst, Outcome, Passage, ReaderC
 from protocol.policy import ReaderKind
 
 _LARGEST: Final = 2**63 - 1
+_SHOWN: Final = 100
+"""Characters shown of where something is wrong."""
 _LONGEST: Final = {"credential": 600, "person": 64, "entitlement": 64, "punched": 64}
 
 Row = dict[str, Any]
@@ -62,7 +64,9 @@ def first_problem(problem: ValidationError) -> str:
     """Say what is wrong without repeating what was sent: cards and names stay out of logs."""
     error = problem.errors(include_url=False, include_context=False, include_input=False)[0]
     place = ".".join(str(part) for part in error["loc"]) or "text"
-    return f"{place}: {error['msg']}"
+    # A field nobody knows is named by whoever sent it: it must neither forge a line of the log nor be unstorable.
+    shown = "".join(sign if sign.isprintable() else "␀" for sign in place[:_SHOWN])
+    return f"{shown}: {error['msg']}"
 
 
 def seen(row: Row | sa.RowMapping) -> Seen:

@@ -229,7 +229,7 @@ def _before(when: sa.ColumnElement[datetime], key: sa.ColumnElement[str], after:
     at, _, last = after.partition("~")
     try:
         instant = datetime.fromisoformat(at).astimezone(UTC)
-    except ValueError as problem:
+    except (ValueError, OverflowError) as problem:
         raise Invalid("BAD_PAGE", "`after` is none of ours; send the `next` of the page before") from problem
     return sa.or_(when < instant, sa.and_(when == instant, key < last))
 

@@ -1,15 +1,21 @@
 """How the API refuses, whom it lets in, and that it describes itself truly."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from central import keys
+from central.access import api as access_api
+from central.access.signing import Signer
+from central.access.snapshot import Snapshots
 from central.changes import Unit, Units
+from central.database import Database
 from central.operations import Guard, guarded
 from central.schema import api_key
 from central.server import create_server
@@ -106,6 +112,54 @@ async def test_a_withdrawn_key_is_refused(api: Api, units: Units) -> None:
     units.run_sync(withdraw)
 
     assert (await api.get("/api/sites", status=401))["code"] == "BAD_KEY"
+
+
+@pytest.mark.parametrize("key", [b"\xff\xfe", b"\xed\xa0\x80", b"wgk_\xc3"])
+@pytest.mark.parametrize("path", ["/api/sites", "/edge/v1/access"])
+async def test_a_key_of_bytes_that_are_no_text_is_unknown_and_no_fault(units: Units, key: bytes, path: str) -> None:
+    """Anybody can send them; the stack trace of each would fill the log."""
+    routes = access_api.routes(units, Snapshots(Signer(Ed25519PrivateKey.generate())))
+    async with TestClient(TestServer(create_server(units, routes))) as client:
+        reader, writer = await asyncio.open_connection(client.host, client.port)
+        writer.write(b"GET %s HTTP/1.0\r\nAuthorization: Bearer %s\r\n\r\n" % (path.encode(), key))
+        answer = await reader.read()
+        writer.close()
+    assert b" 401 " in answer.splitlines()[0]
+    assert b'"BAD_KEY"' in answer
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(f"/api/{one}?after=%00" for one in ("sites", "schedules", "entry-rights", "members", "products", "edges")),
+        "/api/members?number=%00",
+        "/api/passages?credential=em40:%00",
+        "/api/passages?after=0001-01-01T00:00:00%2B14:00/x",
+        "/api/visits?after=9999-12-31T23:59:59-10:00/x",
+        "/api/mywellness/links?after=%00",
+        "/api/mywellness/queue?after=x",
+        "/api/mywellness/queue?after=99999999999999999999999",
+    ],
+)
+async def test_a_page_that_begins_nowhere_is_refused_on_both_engines(api: Api, path: str) -> None:
+    await api.get(path, status=422)
+
+
+async def test_text_with_a_nul_is_refused_before_an_engine_chokes_on_it(api: Api) -> None:
+    assert (await api.post("/api/sites", _bad_site(name="O\x00ne"), status=422))["errors"][0]["field"] == "name"
+    assert (await api.post("/api/members", {"groups": ["a", "b\x00"]}, status=422))["errors"][0]["field"] == "groups"
+
+
+async def test_a_fault_of_the_database_does_not_carry_names_into_the_log(
+    api: Api, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    database.sync_write(lambda connection: connection.exec_driver_sql("ALTER TABLE person RENAME TO gone"))
+
+    await api.post("/api/members", {"first_name": "Evelina", "email": "evelina@example.com"}, status=500)
+
+    assert "failed" in caplog.text
+    assert "Evelina" not in caplog.text
+    assert "evelina@" not in caplog.text
 
 
 async def test_only_the_description_and_the_health_check_are_open(units: Units) -> None:

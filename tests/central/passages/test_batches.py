@@ -241,6 +241,24 @@ def test_a_silent_reader_raises_an_alarm_that_its_return_clears(central: Central
     assert list(central.database.sync_read(list_alarms)) == []
 
 
+@pytest.mark.parametrize("field", ["x\x00", "x\n2026-03-10 ERROR all doors open", "x" * 5000])
+def test_a_field_that_a_sender_invents_forges_no_log_line_and_is_kept_in_quarantine(
+    central: Central, caplog: pytest.LogCaptureFixture, field: str
+) -> None:
+    writer = Writer()
+    writer.add(json.dumps({**json.loads(taken("2026-03-10 09:00").model_dump_json()), field: 1}))
+    batch = json.dumps({**json.loads(writer.batch()), field: 1}).encode()
+
+    central.deliver(writer)
+    central.store(batch)
+
+    whys = [str(why) for _, why in central.rows(sa.select(quarantine.c.sequence, quarantine.c.why))]
+    assert len(whys) == 2
+    assert all("Extra inputs" in why and len(why) < 200 for why in whys)
+    assert [record.getMessage() for record in caplog.records if not record.getMessage().isprintable()] == []
+    assert len(caplog.records) == 2
+
+
 def test_the_chain_of_a_journal_begins_with_its_epoch() -> None:
     writer = written(1)
     assert writer.entries[0].hash == chain(writer.epoch, writer.entries[0].body)
