@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -16,6 +15,7 @@ from central.mywellness.evaluation import Evaluation, Facts, Link, evaluate, pen
 from central.mywellness.rules import Held, Standing, VisitFacts, missing, visit_withheld, withheld
 from central.mywellness.settings import ForwardSettings
 from central.mywellness.states import BadTransition, LinkContext, LinkEvent, LinkState, SuspendReason, step
+from central.mywellness.store_queue import Row
 from central.passages.rules import SUPERSEDED, Visit, VisitPlan
 from central.schema import QueueAction, QueueState
 
@@ -81,19 +81,22 @@ class Mywellness:
         if not visits:
             return
         people = store.load(unit.connection, {plan.person for plan, _ in visits})
-        zones = store.zones(unit.connection, {plan.site for plan, _ in visits})
         # A visit that had been taken back and is one after all is judged and queued afresh, behind what came since.
-        store_queue.forget_skipped(unit.connection, SUPERSEDED, [visit.id for _, visit in visits])
+        again = [event for plan in plans for event in plan.again]
+        if again:
+            store_queue.forget_skipped(unit.connection, SUPERSEDED, again)
         created: set[str] = set()
+        rows: list[Row] = []
         for plan, visit in visits:
             facts = people.get(plan.person)
             if facts is not None:
-                self._queue_visit(unit, plan, visit, zones[plan.site], facts, created)
+                rows.extend(self._rows_of_visit(unit, plan, visit, facts, created))
+        store_queue.add(unit.connection, rows)
 
-    def _queue_visit(
-        self, unit: Unit, plan: VisitPlan, visit: Visit, zone: ZoneInfo, facts: Facts, created: set[str]
-    ) -> None:
-        """Queue a new visit under the event id of its opening passage, or note why it is not sent (D-45, D-47).
+    def _rows_of_visit(
+        self, unit: Unit, plan: VisitPlan, visit: Visit, facts: Facts, created: set[str]
+    ) -> Iterator[Row]:
+        """Rows for a new visit, under the event id of its opening passage, or why it is not sent (D-45, D-47).
 
         Judged once, on the visit's own day (rulings 3). Whoever was eligible that day is created first, even when no
         longer selected today (rulings 21); `created` remembers who that was in this batch.
@@ -105,7 +108,7 @@ class Mywellness:
             facts.person,
             facts.subscriptions,
             standing=was.standing,
-            zone=zone,
+            zone=plan.zone,
             now=unit.now,
         )
         if held is None and was.facility_user_id is None and not facts.open_person and plan.person not in created:
@@ -113,9 +116,8 @@ class Mywellness:
             if was.state is None:
                 store.save_link(unit.connection, plan.person, state=LinkState.NEW, missing=[])
             if was.state in (None, LinkState.NEW):
-                _enqueue(unit, plan.person, QueueAction.PERSON, unit.now)
-        store_queue.enqueue(
-            unit.connection,
+                yield store_queue.row(plan.person, QueueAction.PERSON, now=unit.now, due_at=unit.now)
+        yield store_queue.row(
             plan.person,
             QueueAction.VISIT,
             now=unit.now,

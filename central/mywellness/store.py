@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -31,6 +31,27 @@ from central.schema import (
 
 _GENDERS = {"female": Gender.FEMALE, "male": Gender.MALE, "other": Gender.OTHER}
 
+_LINK = tuple(
+    link.c[name]
+    for name in (
+        "state",
+        "tombstone",
+        "pending",
+        "reason",
+        "missing",
+        "user_id",
+        "facility_user_id",
+        "permanent_token",
+        "person_sent",
+        "membership_sent",
+    )
+)
+
+
+def _is_queued(action: QueueAction) -> sa.ColumnElement[bool]:
+    return sa.exists().where(queue.c.person == person.c.id, is_open(), queue.c.action == action).correlate(person)
+
+
 _PEOPLE = sa.select(
     person.c.id,
     person.c.first_name,
@@ -46,24 +67,36 @@ _PEOPLE = sa.select(
     person.c.allow_sync,
     person.c.allow_activity_sync,
     person.c.member_since_override,
+    link.c.person.label("linked"),
+    *_LINK,
+    _is_queued(QueueAction.PERSON).label("open_person"),
+    _is_queued(QueueAction.MEMBERSHIP).label("open_membership"),
+).join_from(person, link, isouter=True)
+_SUBSCRIPTIONS = (
+    sa.select(
+        subscription.c.id,
+        subscription.c.person,
+        subscription.c.product,
+        product.c.gives_membership,
+        subscription.c.start,
+        subscription.c.bound_through,
+        subscription.c.charged_through,
+        subscription.c.auto_renew,
+        subscription.c.annulled,
+        product.c.name,
+        freeze.c.first,
+        freeze.c.last,
+    )
+    .join(product, product.c.id == subscription.c.product)
+    .outerjoin(freeze, freeze.c.subscription == subscription.c.id)
+    .order_by(subscription.c.id)
 )
-_SUBSCRIPTIONS = sa.select(
-    subscription.c.id,
-    subscription.c.person,
-    subscription.c.product,
-    product.c.gives_membership,
-    subscription.c.start,
-    subscription.c.bound_through,
-    subscription.c.charged_through,
-    subscription.c.auto_renew,
-    subscription.c.annulled,
-    product.c.name,
-).join(product, product.c.id == subscription.c.product)
-_FREEZES = sa.select(freeze.c.subscription, freeze.c.first, freeze.c.last).join(
-    subscription, subscription.c.id == freeze.c.subscription
-)
+"""A row per freeze, and one for a subscription without any."""
 _GROUPS = sa.select(person_group.c.person, person_group.c.kind, person_group.c.name)
-_LINKS = sa.select(link)
+_SOME: sa.BindParameter[Any] = sa.bindparam("people", expanding=True)
+_PEOPLE_OF = _PEOPLE.where(person.c.id.in_(_SOME))
+_SUBSCRIPTIONS_OF = _SUBSCRIPTIONS.where(subscription.c.person.in_(_SOME))
+_GROUPS_OF = _GROUPS.where(person_group.c.person.in_(_SOME))
 _SITUATION = (
     sa.select(person.c.allow_sync, person.c.allow_activity_sync, site.c.zone, link)
     .select_from(person)
@@ -72,43 +105,36 @@ _SITUATION = (
     .where(person.c.id == sa.bindparam("owner"))
 )
 _STATE = sa.select(link.c.state).where(link.c.person == sa.bindparam("owner"))
-_OPEN_ROWS = sa.select(queue.c.person, queue.c.action).where(
-    is_open(), queue.c.action.in_((QueueAction.PERSON, QueueAction.MEMBERSHIP))
-)
 
 
 def load(connection: sa.Connection, people: Iterable[str] | None = None) -> dict[str, Facts]:
-    """Return the facts of these people, or of everybody, by person id: seven questions however many they are."""
-    wanted = None if people is None else list(people)
-
-    def ask(question: sa.Select[*tuple[Any, ...]], column: sa.ColumnElement[str]) -> Any:
-        return connection.execute(question if wanted is None else question.where(column.in_(wanted)))
-
+    """Return the facts of these people, or of everybody, by person id: three questions however many they are."""
+    wanted = {} if people is None else {"people": list(people)}
+    questions = (_GROUPS, _SUBSCRIPTIONS, _PEOPLE) if people is None else (_GROUPS_OF, _SUBSCRIPTIONS_OF, _PEOPLE_OF)
+    of_groups, of_subscriptions, of_people = questions
     groups: dict[tuple[str, str], set[str]] = {}
-    for owner, kind, name in ask(_GROUPS, person_group.c.person):
+    for owner, kind, name in connection.execute(of_groups, wanted):
         groups.setdefault((owner, kind), set()).add(name)
-    freezes: dict[int, list[Freeze]] = {}
-    for number, first, last in ask(_FREEZES, subscription.c.person):
-        freezes.setdefault(number, []).append(Freeze(first, last))
-    held: dict[str, list[Subscription]] = {}
-    for row in ask(_SUBSCRIPTIONS, subscription.c.person):
-        number, owner, product_id, gives, start, bound, charged, renews, annulled, name = row
-        paused = tuple(freezes.get(number, ()))
-        held.setdefault(owner, []).append(
-            Subscription(number, owner, product_id, gives, start, bound, charged, renews, annulled, paused, name)
-        )
-    links = {row["person"]: _link(row) for row in ask(_LINKS, link.c.person).mappings()}
-    open_rows = {(owner, action) for owner, action in ask(_OPEN_ROWS, queue.c.person)}
+    held: dict[str, dict[int, Subscription]] = {}
+    for row in connection.execute(of_subscriptions, wanted):
+        number, owner, product_id, gives, start, bound, charged, renews, annulled, name, first, last = row
+        mine = held.setdefault(owner, {})
+        if number not in mine:
+            mine[number] = Subscription(
+                number, owner, product_id, gives, start, bound, charged, renews, annulled, (), name
+            )
+        if first is not None:
+            mine[number] = replace(mine[number], freezes=(*mine[number].freezes, Freeze(first, last)))
     return {
-        row["id"]: Facts(
-            _person(row, groups),
-            tuple(held.get(row["id"], ())),
-            links.get(row["id"]),
-            row["member_since_override"],
-            (row["id"], QueueAction.PERSON) in open_rows,
-            (row["id"], QueueAction.MEMBERSHIP) in open_rows,
+        someone["id"]: Facts(
+            _person(someone, groups),
+            tuple(held.get(someone["id"], {}).values()),
+            None if someone["linked"] is None else _link(someone),
+            someone["member_since_override"],
+            someone["open_person"],
+            someone["open_membership"],
         )
-        for row in ask(_PEOPLE, person.c.id).mappings()
+        for someone in connection.execute(of_people, wanted).mappings()
     }
 
 
@@ -143,12 +169,6 @@ def holders(connection: sa.Connection, product_id: str) -> list[str]:
     return list(connection.scalars(question))
 
 
-def zones(connection: sa.Connection, places: Iterable[str]) -> dict[str, ZoneInfo]:
-    """Return the zones of sites."""
-    question = sa.select(site.c.id, site.c.zone).where(site.c.id.in_(list(places)))
-    return {key: ZoneInfo(zone) for key, zone in connection.execute(question)}
-
-
 def begin_day(connection: sa.Connection, name: str, today: date) -> bool:
     """Note that a daily job does its work of `today`; false when it has done so."""
     last = connection.execute(sa.select(job.c.last_day).where(job.c.name == name)).scalar_one_or_none()
@@ -161,7 +181,7 @@ def begin_day(connection: sa.Connection, name: str, today: date) -> bool:
     return True
 
 
-def _person(row: Mapping[str, Any], groups: Mapping[tuple[str, str], set[str]]) -> Person:
+def _person(row: sa.RowMapping, groups: Mapping[tuple[str, str], set[str]]) -> Person:
     return Person(
         id=row["id"],
         first_name=row["first_name"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -34,6 +34,10 @@ class QueueRow(NamedTuple):
     detail: str
 
 
+Row = dict[str, Any]
+"""A row that is about to be added."""
+
+_ADD = queue.insert()
 _ROW = tuple(queue.c[name] for name in QueueRow._fields)
 _VIEW = (*_ROW, queue.c.state, queue.c.created_at, queue.c.sender, queue.c.done_at)
 
@@ -150,8 +154,7 @@ def _queue_row(row: Any) -> QueueRow:
     )
 
 
-def enqueue(
-    connection: sa.Connection,
+def row(
     owner: str,
     action: QueueAction,
     *,
@@ -161,9 +164,9 @@ def enqueue(
     visit_at: datetime | None = None,
     site: str | None = None,
     skipped: str | None = None,
-) -> None:
-    """Add a row; with `skipped`, one that only says why nothing is sent."""
-    row = {
+) -> Row:
+    """Return a row to add; with `skipped`, one that only says why nothing is sent."""
+    return {
         "person": owner,
         "action": action,
         "visit": visit,
@@ -176,7 +179,17 @@ def enqueue(
         "done_at": now if skipped else None,
         "attempts": 0,
     }
-    connection.execute(queue.insert(), row)
+
+
+def add(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """Add rows, which are numbered in this order."""
+    if rows:
+        connection.execute(_ADD, rows)
+
+
+def enqueue(connection: sa.Connection, owner: str, action: QueueAction, *, now: datetime, due_at: datetime) -> None:
+    """Add a row that tells of a person."""
+    add(connection, [row(owner, action, now=now, due_at=due_at)])
 
 
 def skip_waiting(

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from central.changes import Aggregate, Unit
 from central.passages import store
-from central.passages.entries import Row, seen
+from central.passages.entries import Row, Source, seen
 from central.passages.rules import Settlement, Visit, VisitPlan, settle, visits_of
 from central.passages.store import StoredVisit, Whereabouts
 from protocol.identity import EventId, PersonId, SiteId
@@ -32,7 +32,7 @@ class _Day(NamedTuple):
     before: Sequence[StoredVisit]
 
 
-def record(unit: Unit, site: str, fresh: Sequence[Row], touched: Collection[PersonDay], visits: Visits) -> None:
+def record(unit: Unit, place: Source, fresh: Sequence[Row], touched: Collection[PersonDay], visits: Visits) -> None:
     """Store fresh passages and bring visits, queue and people's last times up to date.
 
     `touched` are further days to recompute: those of passages that a later entry spoke about.
@@ -43,12 +43,12 @@ def record(unit: Unit, site: str, fresh: Sequence[Row], touched: Collection[Pers
         (row["person"], row["visit_day"]) for row in fresh if row["granted"] and row["person"] is not None
     )
     keys.update(dict.fromkeys(touched))
-    days = _days(unit, site, fresh, keys) if keys else {}
+    days = _days(unit, place.site, fresh, keys) if keys else {}
     _mark(unit, fresh, days)
     store.add_passages(unit.connection, fresh)
     where = dict(people)
     _note_attempts(where, fresh)
-    _settle(unit, site, fresh, days, people, visits)
+    _settle(unit, place, fresh, days, people, visits)
     for (person, _), day in days.items():
         if person in where:
             where[person] = _after_visits(unit, person, where[person], day)
@@ -59,14 +59,12 @@ def _days(unit: Unit, site: str, fresh: Sequence[Row], keys: Collection[PersonDa
     persons = {person for person, _ in keys}
     dates = {day for _, day in keys}
     rows: dict[PersonDay, list[AnyRow]] = defaultdict(list)
-    found: list[AnyRow] = [
-        *store.granted_passages(unit.connection, site, persons, dates),
-        *(row for row in fresh if row["granted"]),
-    ]
+    stored, visits = store.granted_passages(unit.connection, site, persons, dates)
+    found: list[AnyRow] = [*stored, *(row for row in fresh if row["granted"])]
     for row in found:
         rows[row["person"], row["visit_day"]].append(row)
     before: dict[PersonDay, list[StoredVisit]] = defaultdict(list)
-    for visit in store.stored_visits(unit.connection, site, persons, dates):
+    for visit in visits:
         before[visit.person, visit.visit_day].append(visit)
     return {key: _Day(rows[key], visits_of(map(seen, rows[key])), before[key]) for key in keys}
 
@@ -88,7 +86,7 @@ def _mark(unit: Unit, fresh: Sequence[Row], days: Mapping[PersonDay, _Day]) -> N
 
 def _settle(
     unit: Unit,
-    site: str,
+    place: Source,
     fresh: Sequence[Row],
     days: Mapping[PersonDay, _Day],
     people: Mapping[str, Whereabouts],
@@ -103,7 +101,7 @@ def _settle(
     for (person, date_), day in days.items():
         settlement = _settlement(day, standing)
         rows = [
-            store.visit_row(site, person, date_, ordinal, visit, sent_as)
+            store.visit_row(place.site, person, date_, ordinal, visit, sent_as)
             for ordinal, (visit, sent_as) in enumerate(settlement.visits, 1)
         ]
         before = {visit.id: visit for visit in day.before}
@@ -112,10 +110,20 @@ def _settle(
             continue
         gone.extend(before.keys() - same)
         added.extend(row for row in rows if row["id"] not in same)
-        unit.changed(Aggregate.VISITS, f"{person}/{site}/{date_}")
+        unit.changed(Aggregate.VISITS, f"{person}/{place.site}/{date_}")
         if person in people and (settlement.queue or settlement.superseded):
-            one = VisitPlan(SiteId(site), PersonId(person), date_, settlement.queue, settlement.superseded)
-            plans.append(one)
+            again = frozenset(visit.id for visit in settlement.queue if visit.id in asked)
+            plans.append(
+                VisitPlan(
+                    SiteId(place.site),
+                    PersonId(person),
+                    place.zone,
+                    date_,
+                    settlement.queue,
+                    settlement.superseded,
+                    again,
+                )
+            )
     store.remove_visits(unit.connection, gone)
     store.add_visits(unit.connection, added)
     if plans:

@@ -63,11 +63,15 @@ class VisitPlan(NamedTuple):
 
     site: SiteId
     person: PersonId
+    zone: ZoneInfo
+    """The site's."""
     day: date
     queue: tuple[Visit, ...]
     """Visits to be queued now, each under its own id, oldest first; an id that was superseded is taken up again."""
     superseded: tuple[EventId, ...]
     """Ids queued and unsent that are no visits any more: to be skipped."""
+    again: frozenset[EventId]
+    """Those of `queue` whose passage was stored earlier: they may stand in the queue as superseded."""
 
 
 class Settlement(NamedTuple):

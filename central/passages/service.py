@@ -56,11 +56,11 @@ def store_batch(unit: Unit, edge: EdgeId, payload: bytes, visits: Visits) -> Sto
         return refuse(unit, edge, payload, f"no batch of version 1: {first_problem(problem)}")
     if batch.edge != edge:
         return refuse(unit, edge, payload, f"came on the topic of {edge} but says it is from another edge")
-    place = store.lock_edge(unit.connection, edge)
+    place, stream = store.lock_edge(unit.connection, edge, batch.epoch)
     if place is None or place.revoked:
         what = "was revoked" if place else "is not enrolled"
         return refuse(unit, edge, payload, f"{edge} {what}; enrol it, then it is stored", kind=AlarmKind.UNKNOWN_EDGE)
-    return _store(unit, place, batch, visits)
+    return _store(unit, place, stream, batch, visits)
 
 
 def refuse(
@@ -80,9 +80,8 @@ def current_ack(connection: sa.Connection, edge: EdgeId, epoch: Epoch) -> Ack:
     return Ack(epoch=epoch, through=stream.through, head_hash=stream.head)
 
 
-def _store(unit: Unit, place: EdgeSite, batch: Batch, visits: Visits) -> StoredBatch:
+def _store(unit: Unit, place: EdgeSite, known: Stream | None, batch: Batch, visits: Visits) -> StoredBatch:
     source = Source(EdgeId(batch.edge), Epoch(batch.epoch), place.site, place.zone, place.rollover)
-    known = store.stream(unit.connection, source.edge, source.epoch)
     stream = known or Stream(0, batch.epoch)
     numbered = list(enumerate(batch.entries, batch.first))
     if batch.first > stream.through + 1:
@@ -167,7 +166,7 @@ def _take(unit: Unit, source: Source, head: str, tail: Sequence[Numbered], visit
             case _:
                 pass  # a lane opened on command: the entry is the record, and nobody's visit
     _apply_policy(unit, fresh)
-    days.record(unit, source.site, list(fresh.values()), touched, visits)
+    days.record(unit, source, list(fresh.values()), touched, visits)
     _count_punches(unit, source, fresh, outcomes)
     return tuple(EventId(row["id"]) for row in fresh.values())
 

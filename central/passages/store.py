@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -36,6 +36,22 @@ _EDGE: Final = (
     .where(edge_table.c.id == sa.bindparam("edge"))
     .with_for_update(of=edge_table, key_share=True)
 )
+_PLACE: Final = (
+    sa.select(
+        site_table.c.id,
+        site_table.c.zone,
+        site_table.c.rollover,
+        edge_table.c.revoked_at,
+        stream_table.c.through,
+        stream_table.c.head_hash,
+    )
+    .join_from(edge_table, site_table)
+    .join(stream_table, stream_table.c.edge == edge_table.c.id)
+    .where(edge_table.c.id == sa.bindparam("edge"), stream_table.c.epoch == sa.bindparam("epoch"))
+    .with_for_update(of=[edge_table, stream_table], key_share=True)
+)
+"""Both rows are held, so that PostgreSQL looks at both again after it has waited for whoever held them: a row that is
+only joined would be told as it was before the wait."""
 _OF_STREAM: Final = sa.and_(
     stream_table.c.edge == sa.bindparam("of_edge"), stream_table.c.epoch == sa.bindparam("of_epoch")
 )
@@ -57,43 +73,39 @@ _SAVE_PERSON: Final = (
     .where(person_table.c.id == sa.bindparam("key"))
     .values(last_visit_at=sa.bindparam("visited"), last_attempt_at=sa.bindparam("tried"))
 )
-_GRANTED: Final = sa.select(
-    passage.c.id,
-    passage.c.at,
-    passage.c.edge,
-    passage.c.epoch,
-    passage.c.sequence,
-    passage.c.direction,
-    passage.c.counts,
-    passage.c.passed,
-    passage.c.all_reasons,
-    passage.c.person,
-    passage.c.visit_day,
-    passage.c.new_visit,
-).where(
-    passage.c.person.in_(sa.bindparam("people", expanding=True)),
-    passage.c.site == sa.bindparam("site"),
-    passage.c.visit_day.in_(sa.bindparam("days", expanding=True)),
-    passage.c.granted.is_(sa.true()),
-)
-_MARK: Final = passage.update().where(passage.c.id == sa.bindparam("key")).values(new_visit=sa.bindparam("opens"))
-_VISITS: Final = (
+_GRANTED: Final = (
     sa.select(
-        visit_table.c.id,
-        visit_table.c.person,
-        visit_table.c.visit_day,
+        passage.c.id,
+        passage.c.at,
+        passage.c.edge,
+        passage.c.epoch,
+        passage.c.sequence,
+        passage.c.direction,
+        passage.c.counts,
+        passage.c.passed,
+        passage.c.all_reasons,
+        passage.c.person,
+        passage.c.visit_day,
+        passage.c.new_visit,
+        visit_table.c.id.label("visit"),
         visit_table.c.ordinal,
         visit_table.c.opened_at,
         visit_table.c.closed_at,
         visit_table.c.sent_as,
     )
+    .join_from(passage, visit_table, visit_table.c.id == passage.c.id, isouter=True)
     .where(
-        visit_table.c.person.in_(sa.bindparam("people", expanding=True)),
-        visit_table.c.site == sa.bindparam("site"),
-        visit_table.c.visit_day.in_(sa.bindparam("days", expanding=True)),
+        passage.c.person.in_(sa.bindparam("people", expanding=True)),
+        passage.c.site == sa.bindparam("site"),
+        passage.c.visit_day.in_(sa.bindparam("days", expanding=True)),
+        passage.c.granted.is_(sa.true()),
     )
-    .order_by(visit_table.c.ordinal)
 )
+"""With the visit that each one opened: a visit's id is that of its opening passage."""
+_MARK: Final = passage.update().where(passage.c.id == sa.bindparam("key")).values(new_visit=sa.bindparam("opens"))
+_ADD_ENTRIES: Final = entry_table.insert()
+_ADD_PASSAGES: Final = passage.insert()
+_ADD_VISITS: Final = visit_table.insert()
 _QUEUED: Final = (
     sa.select(queue.c.visit, queue.c.state, queue.c.detail)
     .where(queue.c.visit.in_(sa.bindparam("events", expanding=True)))
@@ -140,10 +152,20 @@ class Whereabouts(NamedTuple):
 # --- streams ----------------------------------------------------------------------------------------------------------
 
 
-def lock_edge(connection: sa.Connection, edge: str) -> EdgeSite | None:
-    """Return the edge, held against every other process that stores for it until this transaction ends."""
+def lock_edge(connection: sa.Connection, edge: str, epoch: str) -> tuple[EdgeSite | None, Stream | None]:
+    """Return the edge, and how far its journal is stored, `None` when nothing of it is.
+
+    Both are held against every other process that stores for the edge until this transaction ends.
+    """
+    both = connection.execute(_PLACE, {"edge": edge, "epoch": epoch}).one_or_none()
+    if both is not None:
+        return _edge_site(both), Stream(both.through, both.head_hash)
     row = connection.execute(_EDGE, {"edge": edge}).one_or_none()
-    return None if row is None else EdgeSite(row.id, ZoneInfo(row.zone), row.rollover, row.revoked_at is not None)
+    return (None, None) if row is None else (_edge_site(row), stream(connection, edge, epoch))
+
+
+def _edge_site(row: Any) -> EdgeSite:
+    return EdgeSite(row.id, ZoneInfo(row.zone), row.rollover, row.revoked_at is not None)
 
 
 def stream(connection: sa.Connection, edge: str, epoch: str) -> Stream | None:
@@ -183,7 +205,7 @@ def add_entries(
 ) -> None:
     """Store entries as they came."""
     connection.execute(
-        entry_table.insert(),
+        _ADD_ENTRIES,
         [
             {
                 "edge": edge,
@@ -253,16 +275,30 @@ def last_visit(connection: sa.Connection, person: str) -> datetime | None:
 
 def granted_passages(
     connection: sa.Connection, site: str, people: Collection[str], days: Collection[date]
-) -> Sequence[sa.RowMapping]:
-    """Return the granted passages of these people at a site on these visit days."""
+) -> tuple[Sequence[sa.RowMapping], Sequence[StoredVisit]]:
+    """Return the granted passages of these people at a site on these visit days, and their visits in order."""
     asked = {"people": list(people), "site": site, "days": list(days)}
-    return connection.execute(_GRANTED, asked).mappings().all()
+    rows = connection.execute(_GRANTED, asked).mappings().all()
+    visits = [
+        StoredVisit(
+            row["visit"],
+            row["person"],
+            row["visit_day"],
+            row["ordinal"],
+            row["opened_at"],
+            row["closed_at"],
+            row["sent_as"],
+        )
+        for row in rows
+        if row["visit"] is not None
+    ]
+    return rows, sorted(visits, key=lambda visit: visit.ordinal)
 
 
 def add_passages(connection: sa.Connection, rows: Sequence[Row]) -> None:
     """Store passages."""
     if rows:
-        connection.execute(passage.insert(), rows)
+        connection.execute(_ADD_PASSAGES, rows)
 
 
 def mark_passages(connection: sa.Connection, marks: Mapping[str, bool]) -> None:
@@ -291,14 +327,6 @@ def note_on_passage(
 # --- visits -----------------------------------------------------------------------------------------------------------
 
 
-def stored_visits(
-    connection: sa.Connection, site: str, people: Collection[str], days: Collection[date]
-) -> Sequence[StoredVisit]:
-    """Return the visits of these people at a site on these visit days, in order."""
-    rows = connection.execute(_VISITS, {"people": list(people), "site": site, "days": list(days)})
-    return [StoredVisit(*row) for row in rows]
-
-
 def remove_visits(connection: sa.Connection, ids: Collection[str]) -> None:
     """Remove visits that a recomputation no longer finds."""
     if ids:
@@ -308,7 +336,7 @@ def remove_visits(connection: sa.Connection, ids: Collection[str]) -> None:
 def add_visits(connection: sa.Connection, rows: Sequence[Row]) -> None:
     """Store visits."""
     if rows:
-        connection.execute(visit_table.insert(), rows)
+        connection.execute(_ADD_VISITS, rows)
 
 
 def visit_row(site: str, person: str, day: date, ordinal: int, visit: Visit, sent_as: str) -> Row:
