@@ -21,7 +21,7 @@ from edge.store.database import StoreError, claim, companions, create, reading, 
 from edge.store.presence import PresenceBook, PresenceChange
 from edge.store.space import Ballast
 from edge.store.spill import Line, Spill
-from edge.store.writer import Waiting, Writer
+from edge.store.writer import Writer
 from protocol.clock import Clock, Trust
 from protocol.identity import EdgeId, Epoch, EventId, Identity
 from protocol.journal import MAX_BODY, chain
@@ -180,9 +180,7 @@ class Journal:
         if len(body.encode()) > MAX_BODY:
             raise ValueError(f"entry of {len(body.encode())} bytes; {MAX_BODY} is the most central takes")
         digest = chain(self._head, body)
-        committed: Future[None] = Future()
-        committed.set_running_or_notify_cancel()  # nobody who stops waiting can take the entry back
-        self._writer.put(Waiting(sequence, digest, body, presence, committed))
+        committed = self._writer.put(Line(sequence, digest, body, presence))
         self._last, self._head = sequence, digest
         if presence is not None:
             self.presence.apply(presence)

@@ -22,6 +22,7 @@ class Ballast:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._taken = False
 
     @property
     def aboard(self) -> bool:
@@ -30,7 +31,8 @@ class Ballast:
 
     def take(self) -> None:
         """Take the ballast aboard where at least twice as much is free."""
-        if self.aboard or free(self.path.parent) < 2 * BALLAST + RESERVE:
+        self._taken = self._taken or self.aboard
+        if self._taken or free(self.path.parent) < 2 * BALLAST + RESERVE:
             return
         draft = self.path.with_suffix(".new")
         try:
@@ -41,6 +43,7 @@ class Ballast:
 
     def drop(self) -> bool:
         """Give the room back; tell whether there was any."""
+        self._taken = False
         if not self.aboard:
             return False
         self.path.unlink()

@@ -10,6 +10,7 @@ import errno
 import logging
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 INSERT: Final = "INSERT INTO entry (sequence, hash, body) VALUES (?, ?, ?)"
 SET_ACKNOWLEDGED: Final = "UPDATE journal SET acknowledged = ?"
 SET_MARK: Final = "INSERT OR REPLACE INTO mark (hour, through) VALUES (?, ?)"
+RESTART_LOG: Final = ("INSERT INTO mark (hour, through) VALUES (-1, 0)", "DELETE FROM mark WHERE hour = -1")
+"""Changes nothing, but writes a page."""
 FREE_OLDEST: Final = """
     DELETE FROM entry
      WHERE sequence <= (SELECT min(sequence) + :count - 1 FROM entry)
@@ -57,14 +60,12 @@ _RETRY_SECONDS: Final = 0.5
 _RETRY_TURNS: Final = 16
 
 
-class Waiting(NamedTuple):
-    """An entry with its number and hash, on its way to the medium."""
+class _Promise(NamedTuple):
+    """What everybody waits for whose entry is in the same group."""
 
-    sequence: int
-    hash: str
-    body: str
-    presence: PresenceChange | None
-    committed: Future[None]
+    last: int
+    """The sequence of the group's last entry: once that is on the medium, all are."""
+    kept: Future[None]
 
 
 class Writer(threading.Thread):
@@ -86,13 +87,15 @@ class Writer(threading.Thread):
         """Why entries are not in the database, while that is so."""
         self._database = database
         self._path = path
+        self._folder = path.parent
         self._spill = spill
         self._ballast = ballast
         self._on_commit = on_commit
         self._gate = gate
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
-        self._queue: list[Waiting] = []
+        self._queue: list[Line] = []
+        self._gathering: Future[None] | None = None
         self._asleep = False
         self._target = 1
         self._closing = False
@@ -102,21 +105,30 @@ class Writer(threading.Thread):
         self._prune_through = 0
         # From here on the writer thread's own.
         self._spilled: list[Line] = list(spilled)  # on the medium, not yet in the database
-        self._held: list[Waiting] = []  # nowhere but here
+        self._held: list[Line] = []  # nowhere but here
+        self._promises: deque[_Promise] = deque()
+        self._room = space.free(self._folder)
         self._turns = 0
         self._frames = 0
         self._failure: BaseException | None = None
 
     # --- called by the loop's thread ----------------------------------------------------------------------------------
 
-    def put(self, entry: Waiting) -> None:
-        """Hand over the next entry. Raises the failure that ended the thread, if it has ended."""
+    def put(self, entry: Line) -> Future[None]:
+        """Hand over the next entry; return what is done once it is on the medium, shared by all that go there with it.
+
+        Raises the failure that ended the thread, if it has ended.
+        """
         with self._lock:
             if self._failure is not None or self._closing:
                 raise RuntimeError(f"the writer of {self._path} has ended; restart the edge") from self._failure
+            if self._gathering is None:
+                self._gathering = Future()
+                self._gathering.set_running_or_notify_cancel()  # who stops waiting cannot take the entry back
             self._queue.append(entry)
             if self._asleep or len(self._queue) >= self._target:
                 self._wake.notify()
+            return self._gathering
 
     def acknowledge(self, through: int, mark: tuple[int, int] | None) -> None:
         """Store with the next commit, or in a while, up to where central has the journal; `mark` is (hour, through)."""
@@ -133,9 +145,8 @@ class Writer(threading.Thread):
 
     def forget(self, change: PresenceChange) -> None:
         """Write a change of presence that comes with no entry: yesterday's is forgotten."""
-        done: Future[None] = Future()
         with self._lock:
-            self._queue.append(Waiting(0, "", "", change, done))
+            self._queue.append(Line(0, "", "", change))
             self._wake.notify()
 
     def close(self) -> None:
@@ -173,7 +184,7 @@ class Writer(threading.Thread):
         self._tidy(idle=not group)
         return not (closing and not self._queue)
 
-    def _next_group(self) -> tuple[list[Waiting], bool, bool]:
+    def _next_group(self) -> tuple[list[Line], bool, bool]:
         """Wait for work; return the entries to commit together, whether this is the end, and whether time ran out."""
         timed_out = False
         with self._wake:
@@ -196,10 +207,13 @@ class Writer(threading.Thread):
                 if len(self._queue) == arrived:
                     break
             group, self._queue = self._queue, []
+            if self._gathering is not None:
+                self._promises.append(_Promise(max(entry.sequence for entry in group), self._gathering))
+                self._gathering = None
             self._target = max(1, len(group))
             return group, self._closing, timed_out
 
-    def _commit(self, entries: Sequence[Waiting | Line]) -> None:
+    def _commit(self, entries: Sequence[Line]) -> None:
         """Put entries into the database, durable on return, in one transaction with all they change."""
         if entries:
             self._leave_a_reserve(entries)
@@ -226,17 +240,24 @@ class Writer(threading.Thread):
         self._frames += _FRAMES_PER_COMMIT + sum(len(row[2]) for row in rows) // PAGE
         if rows:
             self._on_commit(rows[-1][0])
-        for entry in entries:
-            if isinstance(entry, Waiting):
-                entry.committed.set_result(None)
+            self._keep_promises(rows[-1][0])
 
-    def _leave_a_reserve(self, entries: Sequence[Waiting | Line]) -> None:
+    def _keep_promises(self, through: int) -> None:
+        """Tell those who wait for entries up to `through`."""
+        with self._lock:
+            self._target += len(
+                self._queue
+            )  # whoever is told now is about to come again, beside those who wait already
+        while self._promises and self._promises[0].last <= through:
+            self._promises.popleft().kept.set_result(None)
+
+    def _leave_a_reserve(self, entries: Sequence[Line]) -> None:
         """Refuse, before anything is written, what would use up the very last room.
 
         A transaction that runs into a full disk leaves the write-ahead log grown and unusable: then not even
         acknowledged rows could be freed. What fits into free pages and into the log as it is needs no room at all.
         """
-        room = space.free(self._path.parent)
+        self._room = room = space.free(self._folder)
         if room >= _PLENTY:
             return
         if self._frames:
@@ -256,7 +277,7 @@ class Writer(threading.Thread):
 
     # --- a disk that refuses ------------------------------------------------------------------------------------------
 
-    def _refused(self, group: list[Waiting], problem: Exception) -> None:
+    def _refused(self, group: list[Line], problem: Exception) -> None:
         log.error("journal %s refuses %d entries: %s; making room", self._path, len(group), problem)
         self.trouble = f"journal {self._path} cannot be written ({problem})"
         if self._make_room(group):
@@ -264,7 +285,7 @@ class Writer(threading.Thread):
         else:
             self._take_refuge(group, retry=False)
 
-    def _make_room(self, entries: Sequence[Waiting | Line]) -> bool:
+    def _make_room(self, entries: Sequence[Line]) -> bool:
         """Free the oldest acknowledged rows, then the ballast; tell whether the entries are in the database now."""
         for step in (self._free_acknowledged, self._drop_ballast):
             try:
@@ -300,7 +321,7 @@ class Writer(threading.Thread):
             log.warning("journal %s: threw out its ballast", self._path)
         return dropped
 
-    def _take_refuge(self, group: list[Waiting], *, retry: bool) -> None:
+    def _take_refuge(self, group: list[Line], *, retry: bool) -> None:
         """Keep order: while anything waits outside the database, everything new waits behind it."""
         self._held += group
         self._turns += 1
@@ -308,7 +329,7 @@ class Writer(threading.Thread):
             self._recovered()
             return
         if self._held:
-            lines = [Line(e.sequence, e.hash, e.body, e.presence) for e in self._held if e.sequence]
+            lines = [entry for entry in self._held if entry.sequence]
             try:
                 self._spill.append(lines)
             except OSError as problem:
@@ -320,8 +341,8 @@ class Writer(threading.Thread):
                 )
                 return
             self._spilled += lines
-            for entry in self._held:
-                entry.committed.set_result(None)
+            if lines:
+                self._keep_promises(lines[-1].sequence)
             self._held = []
             self.trouble = f"journal {self._path} is full: {len(self._spilled)} entries in {self._spill.path.name}"
 
@@ -342,7 +363,7 @@ class Writer(threading.Thread):
         self._spill.clear()
         return True
 
-    def _first_outside(self) -> list[Waiting | Line]:
+    def _first_outside(self) -> list[Line]:
         return [*self._spilled[:_MERGED_AT_ONCE], *self._held[: max(0, _MERGED_AT_ONCE - len(self._spilled))]]
 
     def _recovered(self) -> None:
@@ -354,11 +375,13 @@ class Writer(threading.Thread):
 
     def _tidy(self, *, idle: bool) -> None:
         """Checkpoint and prune while nobody waits; take new ballast aboard when there is room again."""
-        scarce = max(_FRAMES_PER_COMMIT, space.free(self._path.parent) // 4 // PAGE)
+        scarce = max(_FRAMES_PER_COMMIT, self._room // 4 // PAGE)
         limit = min(_CHECKPOINT_FRAMES, scarce)
         try:
             if self._frames >= limit and (idle or not self._queue or self._frames >= WAL_FRAMES - _FRAMES_PER_COMMIT):
                 self._checkpoint()
+                if self.trouble is None:
+                    self._restart_log()
             if self.trouble is None and not self._queue:
                 self._ballast.take()
             if self._prune_through and not self._queue:
@@ -371,6 +394,15 @@ class Writer(threading.Thread):
     def _checkpoint(self) -> None:
         _busy, logged, moved = self._database.conn.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         self._frames = max(0, logged - moved)
+
+    def _restart_log(self) -> None:
+        """Write the first commit of a log that starts anew, which costs a second sync, while nobody waits for it."""
+        if self._frames or self._queue:
+            return
+        with self._database.atomic():
+            for statement in RESTART_LOG:
+                self._database.conn.execute(statement)
+        self._frames = 1
 
     def _prune_some(self) -> None:
         with self._lock:
@@ -392,12 +424,16 @@ class Writer(threading.Thread):
         execute("INSERT INTO warm (x) VALUES (zeroblob(?))", (WAL_FRAMES * PAGE // 2,))
         execute("DROP TABLE warm")
         self._checkpoint()
+        self._restart_log()
 
     def _end(self, failure: BaseException) -> None:
         log.critical("journal %s: its writer ended: %r", self._path, failure)
         with self._lock:
             self._failure = failure
-            waiting, self._queue = [*self._held, *self._queue], []
+            waiting = [promise.kept for promise in self._promises]
+            if self._gathering is not None:
+                waiting.append(self._gathering)
+            self._queue = []
         self.trouble = f"journal {self._path}: its writer ended ({failure!r}); restart the edge"
-        for entry in waiting:
-            entry.committed.set_exception(failure)
+        for promised in waiting:
+            promised.set_exception(failure)

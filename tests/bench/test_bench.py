@@ -43,7 +43,7 @@ def test_decisions_are_measured_at_every_size(tmp_path: Path) -> None:
 
 def test_appends_are_measured_alone_and_in_company(tmp_path: Path) -> None:
     taken = figures(list(append.run(QUICK, tmp_path)))
-    assert len(taken) == len(append.WAITING)
+    assert len(taken) == 2 * len(append.WAITING)
     assert all(one.low > 0 for one in taken)
 
 
