@@ -62,6 +62,7 @@ class Ingest:
         self._waiting: dict[str, deque[Message]] = {}
         self._gaps: dict[tuple[str, str], _Gap] = {}
         self._states: dict[str, bytes] = {}
+        self._newest_health: dict[str, Message] = {}
         self._listeners: list[Callable[[], Awaitable[None]]] = []
         self._sweeping = False
         self._tasks: asyncio.TaskGroup | None = None
@@ -123,6 +124,8 @@ class Ingest:
             self._broker.done(message)
             return
         edge = address.edge if address else _STRANGERS
+        if address is not None and address.topic is EdgeTopic.HEALTH and (message.qos or not message.retain):
+            self._newest_health[edge] = message
         if edge in self._waiting:
             self._waiting[edge].append(message)
         elif self._tasks is not None:
@@ -215,6 +218,10 @@ class Ingest:
                 self._rewind(edge, ack)
 
     async def _health(self, edge: EdgeId, message: Message) -> None:
+        """Note how an edge is, unless a newer word on it waits already: batches must not queue behind old news."""
+        if self._newest_health.get(edge) is not message:
+            return
+        del self._newest_health[edge]
         try:
             health = Health.model_validate_json(message.payload)
         except ValidationError as problem:

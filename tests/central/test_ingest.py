@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -24,7 +25,7 @@ from central.database import Database
 from central.fleet.broker import CENTRAL, Account, topic_file
 from central.ingest import Ingest
 from central.passages.service import StoredBatch, store_batch
-from central.schema import edge, entry, quarantine
+from central.schema import alarm, edge, entry, quarantine
 from protocol.identity import EdgeId
 from protocol.messages import Ack, Birth, Death, Health, Rewind
 from protocol.topics import EdgeTopic, edge_topic
@@ -209,6 +210,36 @@ async def test_births_deaths_and_health_are_known_also_from_before_central_came(
         fake_edge.say(EdgeTopic.STATE, Death(boot="boot-0").model_dump_json().encode(), retain=True)
         fake_edge.say(EdgeTopic.STATE, Death(boot="boot-1").model_dump_json().encode(), retain=True)
         await until(lambda: central.rows(state) == [(False, 8, "boot-1")])
+
+
+async def test_of_what_an_edge_says_of_its_health_behind_a_batch_only_the_last_word_is_written(
+    central: Central, mosquitto: Broker, fake_edge: FakeEdge
+) -> None:
+    begun, released = threading.Event(), threading.Event()
+
+    def take(unit: Unit, edge_id: EdgeId, payload: bytes) -> StoredBatch:
+        begun.set()
+        assert released.wait(LIMIT)
+        return store_batch(unit, edge_id, payload, central.enqueue)
+
+    told = sa.select(alarm.c.times, alarm.c.detail)
+    door = written(1)
+    async with running(make_ingest(central, mosquitto, take)):
+        fake_edge.say(EdgeTopic.EVENTS, door.batch())
+        await until(begun.is_set)
+        for waiting in (3, 2, 1):
+            health = Health.model_validate_json(
+                f'{{"v":1,"at":"2026-03-10T09:00:00Z","waiting":{waiting},"revision":8,"clock":"trusted",'
+                f'"disk_free":9,"readers":{{}},"problems":["{waiting} left"]}}'
+            )
+            fake_edge.say(EdgeTopic.HEALTH, health.model_dump_json().encode(), qos=0)
+        await asyncio.sleep(0.3)  # they have come, and stand behind the batch
+        released.set()
+        await until(lambda: central.rows(told))
+        fake_edge.say(EdgeTopic.STATE, birth(door, revision=9), retain=True)
+        await until(lambda: central.rows(sa.select(edge.c.revision).where(edge.c.id == "edge-a")) == [(9,)])
+    assert central.rows(told) == [(1, "1 left")]
+    assert stored(central) == [1]
 
 
 async def test_what_is_no_batch_and_what_is_no_topic_give_one_line_each_and_lose_nothing_else(
