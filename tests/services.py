@@ -17,7 +17,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from deploy.dev.services import CHROMIUM, MOSQUITTO, POSTGRES, Service
+from deploy.dev.services import CHROMIUM, LIBATOMIC, MOSQUITTO, POSTGRES, Service
 from tests.plugin import MISSING_SERVICE
 
 START_LIMIT = 20.0
@@ -225,6 +225,7 @@ def postgres() -> Iterator[Cluster]:
 
 def chromium() -> str:
     """Return the browser's path for Playwright's `executable_path`; skip where there is none."""
+    program(LIBATOMIC)
     return str(program(CHROMIUM))
 
 

@@ -17,6 +17,10 @@ from central.memberships.rules import Subscription, is_sync_candidate
 from central.mywellness.states import LinkState
 
 
+CLOCKS_DIFFER = timedelta(minutes=10)
+"""How far an edge's clock may be ahead of central's before its visits are not believed."""
+
+
 class Gender(StrEnum):
     """What we know of a person's gender; not knowing is None, which is not the same as `OTHER` (B-11)."""
 
@@ -62,6 +66,8 @@ class Held(StrEnum):
     NOT_NEW = "not_new"
     UNDONE = "undone"
     TOO_OLD = "too_old"
+    IN_FUTURE = "in_future"
+    """Its time has not come yet: the clock that stamped it was wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +202,8 @@ def visit_withheld(
         reason = Held.ACTIVITY_OPTED_OUT
     if reason is None and now - visit.began > policy.late_visit_limit:
         reason = Held.TOO_OLD
+    if reason is None and visit.began - now > CLOCKS_DIFFER:
+        reason = Held.IN_FUTURE
     return reason
 
 

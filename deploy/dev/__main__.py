@@ -82,7 +82,7 @@ def pytest_arguments(arguments: list[str]) -> list[str]:
             msg = f"there is no {path} here"  # pytest's own words get lost between its workers
             raise Trouble(msg)
     alone = any(argument.split("=")[0] in OPTIONS_THAT_FORBID_WORKERS for argument in arguments)
-    return ["-q", *([] if alone else ["-n", "2", "--dist", "loadgroup"]), *arguments]
+    return ["-q", *([] if alone else ["-n", "2", "--dist", "loadgroup", "--max-worker-restart", "0"]), *arguments]
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {

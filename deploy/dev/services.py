@@ -44,7 +44,11 @@ POSTGRES = Service("postgres", "postgresql", ("initdb",), ("/usr/lib/postgresql/
 CHROMIUM = Service(
     "chromium", "chromium", ("chromium", "chromium-browser", "google-chrome"), needed_for="tests of pages"
 )
-ALL = (MOSQUITTO, POSTGRES, CHROMIUM)
+LIBATOMIC = Service(
+    "libatomic", "libatomic1", ("libatomic.so.1",), ("/usr/lib/*-linux-gnu", "/lib/*-linux-gnu"), "tests of pages"
+)
+"""A library of the program that drives the browser; a small Debian has none."""
+ALL = (MOSQUITTO, POSTGRES, CHROMIUM, LIBATOMIC)
 
 
 def apt_line(services: list[Service]) -> str:

@@ -13,7 +13,7 @@ from deploy.dev import __main__ as dev, environment, services
 from deploy.dev.environment import Group, Trouble
 from tests.conftest import ROOT
 
-WORKERS = ["-n", "2", "--dist", "loadgroup"]
+WORKERS = ["-n", "2", "--dist", "loadgroup", "--max-worker-restart", "0"]
 
 
 def run_dev(folder: Path, *arguments: str, path: str) -> subprocess.CompletedProcess[str]:

@@ -335,7 +335,8 @@ async def test_who_is_deleted_while_being_created_is_not_left_behind(gym: Gym) -
     gym.joins()
     gym.later(seconds=30)
     gym.arm(FaultKind.CUT_AFTER_COMMIT, CREATE)
-    await gym.sends()
+    async with gym.forwarding():
+        await gym.until(lambda: bool(gym.sandbox.ledger.people))
     assert gym.operates(LinkEvent.DELETE) is LinkState.TO_DELETE
     await gym.sends()
     assert [bool(held.deleted_at) for held in gym.sandbox.ledger.people.values()] == [True]

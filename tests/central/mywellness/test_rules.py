@@ -186,6 +186,8 @@ def test_subscriptions_count_as_on_the_visits_own_local_date(
     [
         pytest.param(timedelta(days=60), None, id="60 days"),
         pytest.param(timedelta(days=60, seconds=1), Held.TOO_OLD, id="a second more"),
+        pytest.param(timedelta(minutes=-10), None, id="ten minutes ahead of us"),
+        pytest.param(timedelta(minutes=-10, seconds=-1), Held.IN_FUTURE, id="more than that ahead of us"),
     ],
 )
 def test_a_late_visit_is_sent_until_it_is_sixty_days_old(later: timedelta, reason: Held | None) -> None:
