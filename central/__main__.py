@@ -165,5 +165,11 @@ def _sandbox(args: argparse.Namespace) -> int:
     return main_sandbox(args)
 
 
+def program() -> int:
+    """Run as a program of its own: what it writes is for its own user only."""
+    os.umask(0o077)
+    return main()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -89,5 +90,11 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
+def program() -> int:
+    """Run as a program of its own: what it writes is for its own user only."""
+    os.umask(0o077)
+    return main()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

@@ -16,7 +16,6 @@ from zoneinfo import ZoneInfo
 from central.memberships.rules import Subscription, is_sync_candidate
 from central.mywellness.states import LinkState
 
-
 CLOCKS_DIFFER = timedelta(minutes=10)
 """How far an edge's clock may be ahead of central's before its visits are not believed."""
 
