@@ -26,8 +26,9 @@ SYNC_US: Final = 20_000
 STALL_US: Final = 1_000_000
 _LIMIT_S: Final = 20.0
 _SLICE: Final = 10
-_PAUSE_S: Final = 0.1
-"""Between cards on the slow disk: a lane lets nobody else through while its pulse of 100 ms is on."""
+_PAUSE_S: Final = 0.15
+"""Between cards on the slow disk: a lane lets nobody else through while its pulse of 100 ms is on, and to end it is no
+work of the next card."""
 _SOURCE: Final = Path(__file__).with_name("slow_sync.c")
 
 
