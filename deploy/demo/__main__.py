@@ -8,35 +8,51 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from central.clock import SystemClock
 from deploy.demo import day as demo_day, replay
 from deploy.demo.chaos import Chaos
+from deploy.demo.program import NotReady
 from deploy.demo.show import Show
-from deploy.demo.world import World, open_world
+from deploy.demo.world import World, answers, open_world
 
 KEYS = ("lost", "duplicated", "inversions", "contradicted", "sent_twice", "wrong_times")
 """Figures of a summary that must be 0."""
+_LOGS: Final = "with --keep the logs of all programs stay"
+_PORT: Final = 8080
+_OF_A_LOG: Final = ("chaos", "database", "zone", "rollover", "kills", "seed")
+"""Options that mean nothing to the day, which is always the same."""
 
 
 def main() -> int:
     """Parse, run, print; 0 when everything came out as it must."""
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments = parser.parse_args()
+    if misuse := _misuse(arguments):
+        parser.error(misuse)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    if (arguments.log is None) != (arguments.members is None):
-        print("give --log and --members together: a log says who came, the members say who may", file=sys.stderr)
-        return 2
     folder = Path(tempfile.mkdtemp(prefix="wellgate-demo-"))
     try:
         summary = asyncio.run(_run(arguments, folder))
     except KeyboardInterrupt:
         return 0
-    except (ValueError, OSError) as problem:
-        print(problem, file=sys.stderr)
+    except TimeoutError as waited:
+        print(f"demo: {str(waited) or 'something did not come in time'}; {_LOGS}", file=sys.stderr)
+        return 1
+    except OSError as problem:
+        where = f"{problem.filename}: " if problem.filename else ""
+        print(f"demo: {where}{problem.strerror or problem}", file=sys.stderr)
         return 2
+    except ValueError as problem:
+        print(f"demo: {problem}", file=sys.stderr)
+        return 2
+    except (RuntimeError, NotReady) as problem:
+        print(f"demo: {problem}\ndemo: {_LOGS}", file=sys.stderr)
+        return 1
     finally:
         if arguments.keep:
             print(f"files kept in {folder}", file=sys.stderr)
@@ -45,6 +61,42 @@ def main() -> int:
     if arguments.json:
         print(json.dumps(summary, indent=2, ensure_ascii=False))
     return 1 if summary["failed"] else 0
+
+
+def _misuse(arguments: argparse.Namespace) -> str:
+    """Say which options do not go together; empty when all do."""
+    if (arguments.log is None) != (arguments.members is None):
+        return "give --log and --members together: a log says who came, the members say who may"
+    idle = [f"--{name}" for name in _OF_A_LOG if getattr(arguments, name) != _parser().get_default(name)]
+    if arguments.log is None and idle:
+        return f"{', '.join(idle)}: only for a log; give --log and --members too"
+    if arguments.port and answers(arguments.port):
+        return f"--port {arguments.port} is in use; name another, or leave it out for a free one"
+    return ""
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as unknown:
+        msg = f"no time zone is called {name!r}; write one like Europe/Stockholm"
+        raise argparse.ArgumentTypeError(msg) from unknown
+    return name
+
+
+def _clock_time(text: str) -> str:
+    try:
+        return datetime.strptime(text, "%H:%M").strftime("%H:%M")  # noqa: DTZ007 - a time of day has no zone
+    except ValueError as wrong:
+        msg = f"{text!r} is no time of day; write one like 04:00"
+        raise argparse.ArgumentTypeError(msg) from wrong
+
+
+def _page_port(arguments: argparse.Namespace) -> int:
+    """Where central's pages go: as asked, else where people look first, else (0) anywhere."""
+    if arguments.port or arguments.once or answers(_PORT):
+        return int(arguments.port)
+    return _PORT
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,8 +110,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="port of central's pages; default: 8080 or a free one")
     parser.add_argument("--log", type=Path, metavar="FILE", help="play this access log: time,direction,card")
     parser.add_argument("--members", type=Path, metavar="FILE", help="the members of that log")
-    parser.add_argument("--zone", default="Europe/Stockholm", help="time zone of the log")
-    parser.add_argument("--rollover", default="00:00", metavar="HH:MM", help="when an open visit ends by itself")
+    parser.add_argument("--zone", type=_zone, default="Europe/Stockholm", help="time zone of the log")
+    parser.add_argument(
+        "--rollover", type=_clock_time, default="00:00", metavar="HH:MM", help="when an open visit ends by itself"
+    )
     parser.add_argument("--chaos", action="store_true", help="kill edge, broker and central at random while playing")
     parser.add_argument("--kills", type=int, default=32, help="kills of each of the three (default 32)")
     parser.add_argument("--seed", type=int, default=1, help="of the kills")
@@ -78,6 +132,7 @@ async def _replay(arguments: argparse.Namespace, folder: Path, show: Show) -> di
     zone = ZoneInfo(arguments.zone)
     rows = replay.read_log(arguments.log, zone)
     plan = replay.plan(folder, rows, database=arguments.database, broker=arguments.broker)
+    plan.http_port = _page_port(arguments)
     loop = asyncio.get_running_loop()
     begun = loop.time()
     seeding: Callable[[World], Any] = lambda world: replay.seed(world, arguments.members)  # noqa: E731
@@ -109,7 +164,7 @@ async def _replay(arguments: argparse.Namespace, folder: Path, show: Show) -> di
 
 async def _day(arguments: argparse.Namespace, folder: Path, show: Show) -> dict[str, Any]:
     today = SystemClock().read().wall.date()
-    plan = demo_day.plan(folder, today, broker=arguments.broker, http_port=arguments.port)
+    plan = demo_day.plan(folder, today, broker=arguments.broker, http_port=_page_port(arguments))
     loop = asyncio.get_running_loop()
     begun = loop.time()
     seeding: Callable[[World], Any] = lambda world: demo_day.seed(world, today)  # noqa: E731

@@ -58,8 +58,8 @@ def read_log(path: Path, zone: ZoneInfo) -> list[Row]:
             raise ValueError(msg)
         for number, line in enumerate(lines, start=2):
             try:
-                at = datetime.fromisoformat(line["time"]).replace(tzinfo=zone)
-                from_import(line["card"])
+                at = _local(line["time"]).replace(tzinfo=zone)
+                from_import(line["card"] or "")
             except (ValueError, TypeError) as problem:
                 msg = f"{path}, line {number}: {problem}"
                 raise ValueError(msg) from problem
@@ -70,7 +70,16 @@ def read_log(path: Path, zone: ZoneInfo) -> list[Row]:
                 msg = f"{path}, line {number}: earlier than the line before; sort the log by time"
                 raise ValueError(msg)
             rows.append(Row(at, line["direction"], line["card"]))
+    if not rows:
+        raise ValueError(f"{path}: has no rows; nothing to play")
     return rows
+
+
+def _local(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as wrong:
+        raise ValueError(f"time {text!r} is none; write it like 2026-01-31 08:15:00") from wrong
 
 
 async def seed(world: World, members: Path) -> None:
