@@ -34,6 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
     except config.SettingsError as problem:
         print(problem, file=sys.stderr)
         return _UNUSABLE
+    except OSError as problem:
+        where = problem.filename or "wellgate-central"
+        print(f"{where}: {problem.strerror or problem}; check the path and our rights to it", file=sys.stderr)
+        return _UNUSABLE
 
 
 def _parser(*, with_sandbox: bool) -> argparse.ArgumentParser:
@@ -84,11 +88,9 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _migrate(args: argparse.Namespace) -> int:
-    from central.database import Database  # noqa: PLC0415
-    from central.migrate import HEAD, migrate  # noqa: PLC0415
+    from central.migrate import HEAD, opened  # noqa: PLC0415
 
-    database = Database(_settings(args).database)
-    done = migrate(database)
+    database, done = opened(_settings(args).database)
     database.close()
     print(f"database is {'now' if done else 'already'} at step {HEAD}")
     return 0
@@ -103,7 +105,7 @@ def _import_members(args: argparse.Namespace) -> int:
     try:
         with args.file.open(newline="", encoding="utf-8-sig") as file:
             report = import_members(central.units, file, product=args.product, site=args.site, dry_run=args.dry_run)
-    except (FileProblem, OSError) as problem:
+    except FileProblem as problem:
         print(f"{args.file}: {problem}", file=sys.stderr)
         return _UNUSABLE
     finally:

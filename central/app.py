@@ -20,14 +20,13 @@ from central.access.snapshot import Snapshots
 from central.broker import BrokerAddress
 from central.changes import Reaction, Unit, Units
 from central.clock import first_of, make_clock
-from central.config import MywellnessSettings, Settings
-from central.database import Database
+from central.config import MywellnessSettings, Settings, SettingsError
 from central.fleet import broker, service as fleet
 from central.fleet.api import WRITE_ACCOUNTS
 from central.fleet.broker import CENTRAL
 from central.ingest import Ingest
 from central.live.pages import Live
-from central.migrate import migrate
+from central.migrate import opened
 from central.mywellness.api import MYWELLNESS
 from central.mywellness.client import MywellnessClient
 from central.mywellness.rules import Mode, SyncPolicy
@@ -83,8 +82,7 @@ class Central:
     def __init__(self, settings: Settings) -> None:
         """Open the database and bring it up to date."""
         self.settings = settings
-        self.database = Database(settings.database)
-        migrate(self.database)
+        self.database, _ = opened(settings.database)
         self.mywellness = Mywellness(forward_settings(settings.mywellness)) if settings.mywellness else None
         reactions: list[Reaction] = [access.recompile]
         if self.mywellness is not None:
@@ -129,7 +127,11 @@ async def _serve(central: Central, stop: asyncio.Event, say: Callable[[str], Non
     runner = web.AppRunner(server, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     try:
-        await web.TCPSite(runner, *central.settings.address).start()
+        try:
+            await web.TCPSite(runner, *central.settings.address).start()
+        except OSError as problem:
+            why = problem.strerror or problem
+            raise SettingsError(f"setting http: {central.settings.http} cannot be listened on: {why}") from problem
         ingest = _make_ingest(central)
         async with asyncio.TaskGroup() as tasks:
             workers = dict(_workers(central, signer, ingest))

@@ -50,7 +50,7 @@ class Settings(_Section):
     """Everything that `wellgate-central` can be told."""
 
     data: Annotated[Path, Field(description="folder for the database and the signing key")] = Path()
-    database: Annotated[str, Field(description="sqlite:///file.db or postgresql+psycopg://…; default: in the folder")]
+    database: Annotated[str, Field(description="sqlite:///file.db or postgresql://…; default: in the folder")]
     http: Annotated[str, Field(description="HOST:PORT to listen on; port 0 takes a free one")] = "127.0.0.1:8080"
     broker: Annotated[SecretStr | None, Field(description="mqtt://user:password@host:port")] = None
     broker_password_file: Annotated[Path | None, Field(description="file with our password at the broker")] = None
@@ -66,6 +66,13 @@ class Settings(_Section):
         host, _, port = text.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004 - ports end there
             raise ValueError("write it as HOST:PORT, such as 127.0.0.1:8080")
+        return text
+
+    @field_validator("database")
+    @classmethod
+    def _database_url(cls, text: str) -> str:
+        if not text.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
+            raise ValueError("write it as sqlite:///path/to/file.db or postgresql://user:password@host/name")
         return text
 
     @field_validator("broker")

@@ -5,14 +5,34 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from central.config import SettingsError
 from central.database import Database
 
 HEAD: Final = "0001"
 """The newest step. A test holds it against the files."""
 
+_DO: Final = "check that it is there and that we may write to it, or name another with --database"
 _FOLDER: Final = Path(__file__).parent / "migrations"
 _LOCK: Final = 0x77656C6C
 """Any number, the same for all our processes: two that start together must not both make the tables."""
+
+
+def opened(url: str) -> tuple[Database, bool]:
+    """Return the database at `url`, at `HEAD`, and whether it had to be changed.
+
+    Raises `SettingsError` where it cannot be used.
+    """
+    database = None
+    try:
+        database = Database(url)
+        changed = migrate(database)
+    except (sa.exc.SQLAlchemyError, ImportError, OSError) as problem:
+        if database is not None:
+            database.close()
+        where = sa.make_url(url).render_as_string(hide_password=True)
+        why = str(getattr(problem, "orig", None) or problem).strip().splitlines()[0]
+        raise SettingsError(f"database {where} cannot be used: {why}; {_DO}") from problem
+    return database, changed
 
 
 def migrate(database: Database) -> bool:

@@ -8,6 +8,7 @@ from typing import Literal
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from central.config import SettingsError
 from protocol.messages import Signed, signing_input
 
 
@@ -24,6 +25,9 @@ class Signer:
         path = folder / "signing.key"
         try:
             return cls(Ed25519PrivateKey.from_private_bytes(path.read_bytes()))
+        except ValueError as problem:
+            advice = "bring it back from a copy: edges trust no other than the one they were given"
+            raise SettingsError(f"{path} is no key of ours ({problem}); {advice}") from problem
         except FileNotFoundError:
             key = Ed25519PrivateKey.generate()
             folder.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -119,3 +120,37 @@ def test_broker_files_and_the_public_key_come_from_the_data_folder(tmp_path: Pat
     keys = {command("public-key", "--data", tmp_path).stdout for _ in range(2)}
     assert len(keys) == 1
     assert len(keys.pop().strip()) == 44
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        pytest.param(["--database", "nonsense"], "postgresql://user:password@host/name", id="no address"),
+        pytest.param(["--database", "mysql://h/n"], "sqlite:///path/to/file.db", id="another engine"),
+        pytest.param(
+            ["--database", "postgresql://u:secret@127.0.0.1:1/x"], "u:***@127.0.0.1:1/x", id="PostgreSQL down"
+        ),
+        pytest.param(["--data", "{file}/data"], "{file}", id="the data folder is a file"),
+        pytest.param(["--database", "sqlite:///{file}"], "is not a database", id="another file"),
+        pytest.param(["--http", "127.0.0.1:{port}"], "127.0.0.1:{port} cannot be listened on", id="port in use"),
+    ],
+)
+def test_a_server_that_cannot_start_says_why_in_one_line(tmp_path: Path, options: list[str], said: str) -> None:
+    file = tmp_path / "file"
+    file.write_text("no database, " * 100)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        known = {"file": file, "port": taken.getsockname()[1]}
+        done = command("serve", "--data", tmp_path / "data", *(one.format(**known) for one in options))
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert said.format(**known) in last
+    assert "secret" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_signing_key_that_is_none_is_not_replaced_but_told(tmp_path: Path) -> None:
+    (tmp_path / "signing.key").write_text("short")
+    done = command("public-key", "--data", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{tmp_path / 'signing.key'} is no key of ours")
+    assert (tmp_path / "signing.key").read_text() == "short"
