@@ -36,7 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "simulate":
             return _simulate(loaded.config, options.reader, options.card)
         asyncio.run(app.run(loaded.config, _say))
-    except (ConfigError, PinsError, StoreError, OSError, ValueError) as fault:
+    except OSError as fault:
+        what = f"{fault.filename}: {fault.strerror}; check path, rights and room" if fault.filename else fault
+        print(f"wellgate-edge cannot start: {what}", file=sys.stderr)
+        return _CANNOT_START
+    except (ConfigError, PinsError, StoreError, ValueError) as fault:
         print(f"wellgate-edge cannot start: {fault}", file=sys.stderr)
         return _CANNOT_START
     return 0

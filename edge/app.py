@@ -7,9 +7,12 @@ files.
 
 import asyncio
 import contextlib
+import fcntl
 import logging
+import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from pydantic import BaseModel
@@ -27,6 +30,7 @@ from edge.readers.serial_port import SerialDevice
 from edge.readers.wiegand_pins import WiegandDevice
 from edge.relays.gpio import Pins
 from edge.store.access import AccessStore
+from edge.store.database import StoreError
 from edge.store.journal import Journal
 from protocol.clock import Clock
 from protocol.identity import EdgeId, LaneId, ReaderId, SiteId
@@ -59,6 +63,27 @@ class Files(NamedTuple):
 def opened_files(config: EdgeConfig, clock: Clock, on_commit: Callable[[int], None]) -> Iterator[Files]:
     """Open journal and access list. Raises StoreError when the journal cannot be used: no edge runs without one."""
     config.data.mkdir(parents=True, exist_ok=True)
+    with _alone(config.data):
+        yield from _opened(config, clock, on_commit)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process: two agents would answer twice and push each other off the broker."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as taken:
+            raise StoreError(
+                f"data folder {folder} is in use by another wellgate-edge; stop that one, or give each its own folder"
+            ) from taken
+        yield
+    finally:
+        os.close(held)
+
+
+def _opened(config: EdgeConfig, clock: Clock, on_commit: Callable[[int], None]) -> Iterator[Files]:
     access = AccessStore.open(config.data, site=SiteId(config.site))
     try:
         journal = Journal.open(config.data / "journal.db", edge=EdgeId(config.edge), clock=clock, on_commit=on_commit)

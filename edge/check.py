@@ -1,9 +1,12 @@
 """`wellgate-edge check`: everything a technician can have wrong, one line each, without starting anything."""
 
+import contextlib
 import os
+import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from edge.clock import make_clock
 from edge.config import ConfigError, EdgeConfig, Loaded, SerialReader, load
@@ -11,8 +14,12 @@ from edge.readers.device import DeviceError
 from edge.readers.serial_port import SerialDevice
 from edge.relays.gpio import Pins, PinsError
 from edge.store.access import AccessStore
+from edge.store.database import KEEP, reading
 from protocol.clock import Clock, Trust
 from protocol.identity import SiteId
+
+_LITTLE_ROOM: Final = 100_000_000
+"""Bytes. A busy year of entries fits into it."""
 
 
 class Line(NamedTuple):
@@ -34,11 +41,12 @@ def check(path: Path) -> Iterator[Line]:
     config = loaded.config
     try:
         clock = make_clock(config.clock.file if config.clock else None)
-    except (OSError, ValueError) as fault:
-        yield Line("FAIL", f"clock: {fault}")
+    except ValueError as fault:
+        yield Line("FAIL", str(fault))
         return
     yield _clock(clock)
     yield _data(config)
+    yield from _journal(config)
     yield _pins(config, clock)
     for one in config.readers:
         if isinstance(one, SerialReader):
@@ -68,9 +76,29 @@ def _clock(clock: Clock) -> Line:
 def _data(config: EdgeConfig) -> Line:
     folder = config.data
     parent = next(one for one in (folder, *folder.parents) if one.exists())
-    if os.access(parent, os.W_OK):
-        return Line("ok", f"data {folder} can be written")
-    return Line("FAIL", f"data {folder}: {parent} cannot be written by this user; correct its owner")
+    if not parent.is_dir():
+        return Line("FAIL", f"data {folder}: {parent} is no folder; move it away, or name another folder")
+    if not os.access(parent, os.W_OK):
+        return Line("FAIL", f"data {folder}: {parent} cannot be written by this user; correct its owner")
+    free = shutil.disk_usage(parent).free
+    if free < _LITTLE_ROOM:
+        return Line("warn", f"data {folder} can be written, but only {free // 1_000_000} MB are free; make room")
+    return Line("ok", f"data {folder} can be written")
+
+
+def _journal(config: EdgeConfig) -> Iterator[Line]:
+    path = config.data / "journal.db"
+    if not path.is_file():
+        return  # made at the first start
+    try:
+        with contextlib.closing(reading(path)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.OperationalError as problem:
+        yield Line("FAIL", f"journal {path} cannot be opened ({problem}): check room, rights and health of the disk")
+    except sqlite3.DatabaseError as problem:
+        yield Line("FAIL", f"journal {path} is not a readable database ({problem}); {KEEP}")
+    else:
+        yield Line("ok", f"journal {path} can be read")
 
 
 def _pins(config: EdgeConfig, clock: Clock) -> Line:

@@ -67,8 +67,14 @@ class SharedClock:
 
 
 def make_clock(spec: str | Path | None) -> Clock:
-    """Return the clock of the settings: a file's, or with `None` the machine's own."""
-    return SystemClock() if spec is None else SharedClock(Path(spec))
+    """Return the clock of the settings: a file's, or with `None` the machine's own. Raises ValueError."""
+    if spec is None:
+        return SystemClock()
+    try:
+        return SharedClock(Path(spec))
+    except OSError as fault:
+        why = f"cannot be read ({fault.strerror}); leave [clock] out to go by the machine's own clock"
+        raise ValueError(f"clock.file: {spec} {why}") from fault
 
 
 async def sleep(clock: Clock, seconds: float) -> None:

@@ -55,7 +55,7 @@ class Broker(Table):
 class Central(Table):
     """Where the access list is fetched, and the key it is signed with."""
 
-    url: str = Field(pattern=r"^https?://\S+$")
+    url: str = Field(pattern=r"^https?://\S+$", description="an address such as https://central.example")
     token: SecretStr | None = None
     token_file: File | None = None
     public_key: str
@@ -78,7 +78,11 @@ class Central(Table):
 class Gpio(Table):
     """How pins are reached. Never guessed: a factory that does not work stops the start (hardware.md §8)."""
 
-    pin_factory: str = Field(default="lgpio", pattern=r"^(lgpio|mock|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$")
+    pin_factory: str = Field(
+        default="lgpio",
+        pattern=r"^(lgpio|mock|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        description='"lgpio", "mock" or "package.module:Class"',
+    )
 
 
 class Output(Table):
@@ -222,6 +226,8 @@ def load(path: Path) -> Loaded:
         text = path.read_text(encoding="utf-8")
     except OSError as fault:
         raise ConfigError(f"{path}: cannot be read ({fault.strerror}); name the file with --config") from fault
+    except UnicodeDecodeError as fault:
+        raise ConfigError(f"{path}: is not UTF-8 text (byte {fault.start}); save it as UTF-8") from fault
     try:
         config = EdgeConfig.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as fault:

@@ -11,11 +11,22 @@ Table = type[BaseModel]
 
 def told(fault: ValidationError, root: Table) -> Iterator[str]:
     """One line per problem that pydantic found in a file of the form `root`."""
-    for error in fault.errors(include_url=False, include_input=False):
+    errors = fault.errors(include_url=False, include_input=False)
+    for error in errors:
+        if error["type"] == "too_short" and any(
+            one["loc"][: len(error["loc"])] == error["loc"] for one in errors if one is not error
+        ):
+            continue  # what is wrong inside left the list empty
         path, tables = _place(error["loc"], root)
         if error["type"] == "extra_forbidden":
             names = [name for table in tables for name in table.model_fields]
             yield f"{path}: unknown key{nearest(str(error['loc'][-1]), names)}"
+        elif error["type"] == "union_tag_invalid":
+            context = error["ctx"]
+            key = str(context["discriminator"]).strip("'")
+            yield f"{path}.{key}: unknown word {context['tag']!r}; known are {context['expected_tags']}"
+        elif error["type"] == "string_pattern_mismatch" and (expected := _expected(error["loc"], tables)):
+            yield f"{path}: is not {expected}"
         elif error["type"] == "value_error":
             lines = str(error.get("ctx", {}).get("error", error["msg"])).splitlines()
             yield from (f"{path}: {line}" if path else line for line in lines)
@@ -46,6 +57,12 @@ def _place(loc: tuple[int | str, ...], root: Table) -> tuple[str, Sequence[Table
             fields = [table.model_fields[part] for table in inside if part in table.model_fields]
             holders, inside = inside, [table for field in fields for table in _tables(field.annotation)]
     return path, holders
+
+
+def _expected(loc: tuple[int | str, ...], tables: Sequence[Table]) -> str:
+    """How the settings describe a text with a prescribed form."""
+    fields = [table.model_fields.get(str(loc[-1])) for table in tables]
+    return next((field.description for field in fields if field is not None and field.description), "")
 
 
 def _tags(table: Table) -> set[str]:

@@ -54,7 +54,7 @@ def writing(path: Path) -> Database:
         raise StoreError(f"{path} cannot be opened ({problem}): check room, rights and health of the disk") from problem
     except sqlite3.DatabaseError as problem:
         connection.close()
-        raise StoreError(f"{path} is not a readable database ({problem}); {_KEEP}") from problem
+        raise StoreError(f"{path} is not a readable database ({problem}); {KEEP}") from problem
     if mode.lower() != "wal" or level != _FULL:
         connection.close()
         raise StoreError(
@@ -79,7 +79,7 @@ def claim(database: Database, path: Path, application_id: int, what: str) -> Non
     """Refuse a file that is not `what`: somebody else's database, or an emptied one."""
     found = int(database.execute("PRAGMA application_id").fetchone()[0])
     if found != application_id:
-        raise StoreError(f"{path} is no {what} of ours (application id {found:#x}, not {application_id:#x}); {_KEEP}")
+        raise StoreError(f"{path} is no {what} of ours (application id {found:#x}, not {application_id:#x}); {KEEP}")
 
 
 def companions(path: Path) -> tuple[Path, Path]:
@@ -103,8 +103,9 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-_KEEP: Final = (
+KEEP: Final = (
     "nothing was changed. Keep a copy of the file and its -wal for support, move it away, then start again: a new "
     "file gets a"
     " new epoch, and central keeps what it already has"
 )
+"""What to do with a file that cannot be read."""

@@ -100,9 +100,17 @@ def test_a_secret_that_others_can_read_is_warned_about(example: Path) -> None:
             id="port used twice",
         ),
         pytest.param(
-            'protocol = "rdm6300"', 'protocol = "rdm630"', ["readers[0]", "rdm6300", "wiegand"], id="unknown protocol"
+            'protocol = "rdm6300"',
+            'protocol = "rdm630"',
+            ["readers[0].protocol: unknown word 'rdm630'", "rdm6300", "wiegand"],
+            id="unknown protocol",
         ),
-        pytest.param('pin_factory = "lgpio"', 'pin_factory = "lgpoi"', ["gpio.pin_factory"], id="unknown pin factory"),
+        pytest.param(
+            'pin_factory = "lgpio"',
+            'pin_factory = "lgpoi"',
+            ['gpio.pin_factory: is not "lgpio", "mock"'],
+            id="unknown pin factory",
+        ),
         pytest.param("AAAA=", "A=", ["central.public_key", "copy the"], id="public key cut short"),
         pytest.param(
             'token_file = "central-token"',
@@ -133,3 +141,15 @@ def test_every_line_of_a_problem_names_the_file(example: Path) -> None:
 def test_a_missing_file_is_told_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"site\.toml: cannot be read .*--config"):
         load(tmp_path / "site.toml")
+
+
+def test_a_list_that_only_a_mistake_inside_left_empty_is_not_told_beside_it(example: Path) -> None:
+    with pytest.raises(ConfigError) as told:
+        load(spoilt(example, "relay = { pin = 17,", "reley = { pin = 17,"))
+    assert str(told.value).splitlines() == [f"{example}: lanes[0].reley: unknown key; did you mean 'relay'?"]
+
+
+def test_a_file_that_is_no_utf8_is_told(example: Path) -> None:
+    example.write_bytes(b'site = "\xff"\n')
+    with pytest.raises(ConfigError, match="is not UTF-8 text"):
+        load(example)

@@ -128,6 +128,13 @@ async def test_pins_that_do_not_work_stop_the_start_with_the_setting_named(site:
     assert "Traceback" not in output
 
 
+async def test_a_second_agent_on_the_same_data_folder_does_not_start(site: Site) -> None:
+    async with running(site):
+        code, output = await finished(site, "run")
+    assert code == 2
+    assert f"data folder {site.folder / 'data'} is in use by another wellgate-edge" in output
+
+
 # --- check and simulate -----------------------------------------------------------------------------------------------
 
 
@@ -147,6 +154,32 @@ async def test_check_fails_for_a_port_that_is_not_there(site: Site) -> None:
     (line,) = [line for line in output.splitlines() if line.startswith("FAIL")]
     assert "reader RD-OUT" in line
     assert "check cable, power" in line
+
+
+async def test_check_fails_for_a_journal_that_is_no_database(site: Site) -> None:
+    (site.folder / "data" / "journal.db").write_text("no database, " * 1000)
+    code, output = await finished(site, "check")
+    assert code == 1
+    (line,) = [line for line in output.splitlines() if line.startswith("FAIL")]
+    assert "journal.db is not a readable database" in line
+    assert "Keep a copy" in line
+
+
+async def test_check_fails_for_a_data_folder_that_is_a_file(site: Site) -> None:
+    site.settings.write_text(site.settings.read_text().replace('data = "data"', 'data = "site.toml"'))
+    code, output = await finished(site, "check")
+    assert code == 1
+    assert "site.toml is no folder" in output
+
+
+async def test_check_and_run_name_a_clock_file_that_is_not_there(site: Site) -> None:
+    with site.settings.open("a") as settings:
+        settings.write('[clock]\nfile = "nowhere"\n')
+    for command, expected in (("check", 1), ("run", 2)):
+        code, output = await finished(site, command)
+        assert code == expected
+        assert f"clock.file: {site.folder / 'nowhere'} cannot be read" in output
+        assert "Traceback" not in output
 
 
 async def test_check_tells_a_wrong_setting_with_its_key(site: Site) -> None:
