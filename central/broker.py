@@ -214,7 +214,7 @@ class Broker:
         self, _client: Client, _userdata: object, _flags: DisconnectFlags, reason: ReasonCode, _properties: object
     ) -> None:
         self._connection += 1
-        if reason.is_failure:
+        if reason.is_failure and not self._trouble:  # a refused connection ends too, and why has been said
             self._report(f"is gone: {reason}")
         self._post_to_loop(self._lost)
 

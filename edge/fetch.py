@@ -70,7 +70,8 @@ def _fetch(source: Source, target: Path) -> int:
         client.stream("GET", source.url.rstrip("/") + PATH, headers=headers) as response,
     ):
         if response.status_code != httpx.codes.OK:
-            raise FetchError(f"central at {source.url} answers {response.status_code} instead of an access list")
+            what = f"central at {source.url} answers {response.status_code} instead of an access list"
+            raise FetchError(what + _ADVICE.get(response.status_code, "; check central.url in the settings"))
         try:
             revision = int(response.headers[REVISION])
             signature = str(response.headers[SIGNATURE])
@@ -78,8 +79,20 @@ def _fetch(source: Source, target: Path) -> int:
             raise FetchError(f"answer of {source.url} lacks {REVISION} or {SIGNATURE}") from problem
         digest = _write(_unpacked(response.iter_raw(_CHUNK)), target)
     if not source.trusted.vouches("snapshot", source.site, digest, signature):
-        raise FetchError(f"access list {revision} from {source.url} is not signed by central for site {source.site}")
+        what = f"access list {revision} from {source.url} is not signed by central for site {source.site}"
+        raise FetchError(
+            f"{what}; compare central.public_key in the settings with what wellgate-central public-key prints"
+        )
     return revision
+
+
+_ADVICE: Final = {
+    401: "; check central.token in the settings, and that central has this edge",
+    500: "; look at the log of central",
+    502: "; look at what stands before central",
+    503: "; it will be asked again",
+}
+"""What a technician does next, by HTTP status; whatever else is answered, it was not by central."""
 
 
 class _Pieces:

@@ -133,7 +133,9 @@ class Link:
             async with asyncio.timeout(ANSWER_S):
                 code, text = await self._connected
                 if code >= FAILED:
-                    raise LinkError(f"broker {broker.host}:{broker.port} refuses {broker.username}: {text}")
+                    where = f"broker {broker.host}:{broker.port}"
+                    advice = "check broker.password in the settings, and that central has this edge"
+                    raise LinkError(f"{where} refuses {broker.username}: {text}; {advice}")
                 result, _mid = self._client.subscribe([(topic, 1) for topic in topics])
                 if result is not MQTTErrorCode.MQTT_ERR_SUCCESS:
                     raise LinkError(f"broker {broker.host}:{broker.port} is gone before we could subscribe")

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -154,3 +155,35 @@ def test_a_signing_key_that_is_none_is_not_replaced_but_told(tmp_path: Path) -> 
     assert done.returncode == 2
     assert done.stderr.startswith(f"{tmp_path / 'signing.key'} is no key of ours")
     assert (tmp_path / "signing.key").read_text() == "short"
+
+
+@pytest.mark.service("mosquitto")
+def test_a_password_that_the_broker_refuses_is_told_once_not_at_every_attempt(
+    tmp_path: Path, mosquitto: Broker
+) -> None:
+    url = f"mqtt://{mosquitto.username}:guessed@{mosquitto.host}:{mosquitto.port}"
+    log = tmp_path / "log"
+    with log.open("w") as said:
+        command_line: list[str | Path] = [
+            "-m",
+            "central",
+            "serve",
+            "--http",
+            "127.0.0.1:0",
+            "--data",
+            tmp_path / "data",
+            "--broker",
+            url,
+        ]
+        process = subprocess.Popen([sys.executable, *command_line], stdout=subprocess.DEVNULL, stderr=said)
+        try:
+            never = threading.Event()
+            for _ in range(600):
+                if mosquitto.log.count("not authori") >= 3 or never.wait(0.05):
+                    break
+        finally:
+            process.terminate()
+            process.wait(10)
+    assert mosquitto.log.count("not authori") >= 3
+    (line,) = [line for line in log.read_text().splitlines() if "central.broker" in line]
+    assert "check the user and the password" in line

@@ -141,7 +141,7 @@ def test_a_list_that_is_not_whole_and_signed_for_this_site_is_not_kept(
 
 
 def test_a_wrong_token_is_told(tmp_path: Path, central: Central) -> None:
-    with pytest.raises(FetchError, match="answers 401"):
+    with pytest.raises(FetchError, match=r"answers 401 .* check central\.token"):
         fetch(central.source._replace(token="guessed"), tmp_path / "list")
 
 
