@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from central.config import SettingsError
 from central.database import Database
@@ -26,7 +27,7 @@ def opened(url: str) -> tuple[Database, bool]:
     try:
         database = Database(url)
         changed = migrate(database)
-    except (sa.exc.SQLAlchemyError, ImportError, OSError) as problem:
+    except (SQLAlchemyError, ImportError, OSError) as problem:
         if database is not None:
             database.close()
         where = sa.make_url(url).render_as_string(hide_password=True)

@@ -22,9 +22,9 @@ def told(fault: ValidationError, root: Table) -> Iterator[str]:
             names = [name for table in tables for name in table.model_fields]
             yield f"{path}: unknown key{nearest(str(error['loc'][-1]), names)}"
         elif error["type"] == "union_tag_invalid":
-            context = error["ctx"]
-            key = str(context["discriminator"]).strip("'")
-            yield f"{path}.{key}: unknown word {context['tag']!r}; known are {context['expected_tags']}"
+            context = error.get("ctx", {})
+            key = str(context.get("discriminator")).strip("'")
+            yield f"{path}.{key}: unknown word {context.get('tag')!r}; known are {context.get('expected_tags')}"
         elif error["type"] == "string_pattern_mismatch" and (expected := _expected(error["loc"], tables)):
             yield f"{path}: is not {expected}"
         elif error["type"] == "value_error":
