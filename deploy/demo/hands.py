@@ -39,10 +39,5 @@ class ClockHands:
         """Move on by that many seconds."""
         self.advance(timedelta(seconds=seconds))
 
-    def set_trust(self, trust: Trust) -> None:
-        """Say how far the clock can be believed."""
-        self._reading = self._reading._replace(trust=trust)
-        self._write()
-
     def _write(self) -> None:
         write_record(memoryview(self._memory), self._reading)

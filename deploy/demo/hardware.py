@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-GATE_BYTES: Final = 16
+from deploy.demo.pins import GATE_BYTES
+
 _READ: Final = 65_536
 
 
@@ -27,32 +28,15 @@ class ReaderPort:
 
     def __init__(self, path: Path) -> None:
         """Make the line and let `path` point at its device."""
-        self.path = path
-        self._ours, self._theirs = self._open()
-
-    def _open(self) -> tuple[int, int]:
-        ours, theirs = os.openpty()
-        tty.setraw(theirs)
-        os.set_blocking(ours, False)
-        fresh = self.path.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(os.ttyname(theirs))
-        fresh.replace(self.path)
-        return ours, theirs
+        self._ours, self._theirs = os.openpty()
+        tty.setraw(self._theirs)
+        os.set_blocking(self._ours, False)
+        path.unlink(missing_ok=True)
+        path.symlink_to(os.ttyname(self._theirs))
 
     def send(self, frame: bytes) -> None:
         """Put bytes on the line, as the reader does when it sees a card."""
         os.write(self._ours, frame)
-
-    def unplug(self) -> None:
-        """Pull the plug: whoever holds the device sees it vanish."""
-        self.path.unlink(missing_ok=True)
-        os.close(self._ours)
-        os.close(self._theirs)
-
-    def plug(self) -> None:
-        """Plug it in again, as another device under the same name."""
-        self._ours, self._theirs = self._open()
 
     def close(self) -> None:
         """Give the line up."""

@@ -107,17 +107,10 @@ class Program:
         """End it the polite way, and by force when it does not go."""
         await self._end(Signals.SIGTERM)
 
-    def pause(self) -> None:
-        """Freeze it (a gray failure)."""
-        self._signal(Signals.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it go on."""
-        self._signal(Signals.SIGCONT)
-
     def send(self, number: Signals) -> None:
         """Send it a signal, if it runs."""
-        self._signal(number)
+        if self.pid is not None and self._process is not None:
+            self._process.send_signal(number)
 
     def last_words(self, lines: int = 15) -> str:
         """Return the end of its log."""
@@ -125,21 +118,17 @@ class Program:
             return "(no log)"
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def _signal(self, number: Signals) -> None:
-        if self.pid is not None and self._process is not None:
-            self._process.send_signal(number)
-
     async def _end(self, number: Signals) -> None:
         if self._process is None:
             return
         self._ended = True
         self._came_up.clear()
-        self._signal(number)
+        self.send(number)
         try:
             async with asyncio.timeout(_STOP_SECONDS):
                 await self._process.wait()
         except TimeoutError:
-            self._signal(Signals.SIGKILL)
+            self.send(Signals.SIGKILL)
             await self._process.wait()
         if self._output is not None:
             await self._output
